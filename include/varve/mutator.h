@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/* mutator.h -- threads that touch the heap.
+ *
+ *   attach --> running --(native_enter)--> native --(native_leave)--> running --> detach
+ *
+ * Only a running mutator may touch objects, slots, handles or Ref words. A running mutator must reach a safepoint
+ * (an allocation, a poll, native_enter, detach) often; until it does, a collection waits for it. A native mutator
+ * may block for as long as it likes and touches nothing of the heap; its frames stay roots.
+ */
+#ifndef VARVE_MUTATOR_H
+#define VARVE_MUTATOR_H
+
+#include "varve/abi.h"
+#include "varve/types.h"
+
+VARVE_BEGIN
+
+/** What varve_attach calls; `granule` is the VARVE_GRANULE the caller was compiled with (0: not checked). */
+VARVE_API VARVE_MUST_USE varve_status varve_mutator_attach(varve_heap *heap, const char *name, unsigned granule,
+                                                           varve_mutator **out, varve_error *error);
+
+/** Make the calling thread a running mutator of the heap. Its home node is the node it runs on.
+ *
+ * @param name for reports ("slowest to stop"); copied; NULL: "mutator N".
+ * @return VARVE_OK; VARVE_METADATA; VARVE_OPTION when the heap's granule is not this caller's VARVE_GRANULE.
+ * @threads any, pinned or not; a thread may be attached to several heaps, and more than once. Waits for a running
+ *          collection to end. */
+static inline varve_status varve_attach(varve_heap *heap, const char *name, varve_mutator **out,
+                                        varve_error *error) {
+  return varve_mutator_attach(heap, name, VARVE_GRANULE, out, error);
+}
+
+/** End the mutator; `mutator` is void afterwards.
+ * @return VARVE_OK; VARVE_BUSY when frames are still linked; VARVE_THREAD when called by another thread than the
+ *         attached one. Nothing happened then.
+ * @threads the mutator's own, running or native; may wait for a running collection. */
+VARVE_API varve_status varve_detach(varve_mutator *mutator);
+
+/** Enter native state: from here until varve_native_leave the thread counts as stopped. Never blocks.
+ * @return VARVE_OK; VARVE_THREAD when already native, or from another thread. */
+VARVE_API varve_status varve_native_enter(varve_mutator *mutator);
+
+/** Leave native state. Blocks while a collection runs; objects may have moved. Errors as above. */
+VARVE_API varve_status varve_native_leave(varve_mutator *mutator);
+
+/** The poll's slow half: park until the collection that asked is over. Objects may move. */
+VARVE_API void varve_poll_slow(varve_mutator *mutator);
+
+/** A safepoint for loops that do not allocate: two instructions when nothing is wanted.
+ * @threads the mutator's own, running. @moves objects, when a collection was asked for. */
+static inline void varve_poll(varve_mutator *mutator) {
+  if (VARVE_UNLIKELY(__atomic_load_n(&mutator->limit, __ATOMIC_RELAXED) == 0)) varve_poll_slow(mutator);
+}
+
+/** Why the last allocation by this mutator returned NULL. VARVE_OK when none failed. */
+VARVE_API varve_status varve_mutator_status(const varve_mutator *mutator);
+
+VARVE_END
+#endif

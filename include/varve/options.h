@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* options.h -- what a heap can be told at creation. The table is options.def. */
+#ifndef VARVE_OPTIONS_H
+#define VARVE_OPTIONS_H
+
+#include "varve/stats.h"
+#include "varve/types.h"
+
+VARVE_BEGIN
+
+/** Receives one line of text without a newline. Called by any thread of the heap; must not touch the heap.
+ *  level: 0 error, 1 collection, 2 phase, 3 detail. */
+typedef void varve_log_fn(void *context, int level, const char *line);
+
+/** Called at the end of every collection by the thread that requested it, with the world still stopped.
+ *  May read the figures and memory outside the heap; must not call the library. */
+typedef void varve_collection_fn(void *context, const varve_collection_stats *stats);
+
+typedef struct varve_options {
+  size_t size; /* sizeof(varve_options), set by varve_options_init */
+#define VARVE_SIZE(field, name, def, min, max, help) uint64_t field;
+#define VARVE_COUNT(field, name, def, min, max, help) uint32_t field;
+#include "varve/options.def"
+#undef VARVE_SIZE
+#undef VARVE_COUNT
+  varve_log_fn *log;                  /* NULL: lines go to stderr */
+  varve_collection_fn *on_collection; /* NULL: nobody is told */
+  void *context;                      /* handed to both */
+} varve_options;
+
+/** Set every option to its default. */
+VARVE_API void varve_options_init(varve_options *options);
+
+/** Apply a list such as "heap-max=512m,workers=2". Nothing is changed unless the whole list is right.
+ *  @return VARVE_OPTION when a name is unknown or a value malformed or out of range; the detail names it. */
+VARVE_API varve_status varve_options_parse(varve_options *options, const char *text, varve_error *error);
+
+/** Write the table of options: name, default, range, meaning; one line each, through `line`. */
+VARVE_API void varve_options_help(void (*line)(void *context, const char *text), void *context);
+
+/** Write "name=value,..." for the options as they stand. @return the length the whole text needs. */
+VARVE_API size_t varve_options_print(const varve_options *options, char *buffer, size_t capacity);
+
+VARVE_END
+#endif
