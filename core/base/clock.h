@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* clock.h -- monotonic nanoseconds, without a system call where the vDSO serves the clock; and a cycle counter for
+ * comparing two stretches of the same loop. */
+#ifndef VARVE_BASE_CLOCK_H
+#define VARVE_BASE_CLOCK_H
+
+#include <stdint.h>
+#include <time.h>
+
+static inline uint64_t clock_ns(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static inline uint64_t clock_cycles(void) {
+#if defined(__x86_64__)
+  return __builtin_ia32_rdtsc();
+#else
+  return clock_ns();
+#endif
+}
+
+#endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* park.h -- waiting: spin for a bounded time, then sleep on a futex word; and a lock made of that.
+ *
+ * A futex word is a 32-bit atomic. A waiter that saw value v sleeps only while the word still holds v, so a change
+ * made between the look and the sleep is never missed; the changer wakes after the change.
+ */
+#ifndef VARVE_BASE_PARK_H
+#define VARVE_BASE_PARK_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+static inline void park_pause(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#else
+  __asm__ volatile("" ::: "memory");
+#endif
+}
+
+/* Sleep while *word == value; may return early. */
+void varve__park_sleep(_Atomic uint32_t *word, uint32_t value);
+/* Wake up to `count` sleepers of the word. */
+void varve__park_wake(_Atomic uint32_t *word, int count);
+
+/* Wait until *word != value, spinning `spin` times before sleeping. Acquire: pairs with the changer's release.
+ * @return the new value. */
+uint32_t varve__park_until_changed(_Atomic uint32_t *word, uint32_t value, uint32_t spin);
+
+/* A lock for short, rare sections. 0 free, 1 held, 2 held and somebody sleeps. No system call unless contended. */
+struct varve_lock {
+  _Atomic uint32_t word;
+};
+void varve__lock_slow(struct varve_lock *lock);
+bool varve__lock_try(struct varve_lock *lock);
+void varve__lock_release(struct varve_lock *lock);
+
+static inline void varve__lock_take(struct varve_lock *lock) {
+  if (!varve__lock_try(lock)) varve__lock_slow(lock);
+}
+
+#endif
