@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* heap.h -- the heap object: all state of the library hangs from it.
+ *
+ * Who writes what, when: options, tags, tables: at creation. mutators: under the registry lock. space: see
+ * regions/space.h. plan, stats.current: in a pause, as their headers say. totals: by worker 0 at the end of a pause,
+ * read by anybody under `stats_lock`.
+ *
+ * Locks, in rank order: collector, registry, roots, layouts, space.lock, stats_lock.
+ */
+#ifndef VARVE_CORE_HEAP_H
+#define VARVE_CORE_HEAP_H
+
+#include <stdatomic.h>
+
+#include "core/base/park.h"
+#include "core/layout.h"
+#include "numa/meta.h"
+#include "numa/topology.h"
+#include "regions/space.h"
+#include "varve/heap.h"
+
+struct varve_roots;
+struct varve_verifier;
+struct varve_workers;
+struct varve_marker;
+struct varve_plan;
+struct varve__mutator;
+
+struct varve_heap {
+  varve_options options; /* resolved */
+  uint32_t slot_tags, ref_tags;
+  struct varve_topology *topology;
+  struct varve_meta *meta;
+  struct varve_space space;
+  struct varve_layout_table layouts;
+  struct varve_roots *roots;
+  struct varve_workers *workers;
+  struct varve_marker *marker;
+  struct varve_plan *plan;
+  struct varve_verifier *verifier;
+  char *store_log; /* NULL, or a mapping as large as the heap: what was stored through the interface */
+
+  /* safepoints */
+  _Alignas(64) _Atomic uint32_t stop;
+  _Atomic uint32_t arrivals;
+  _Atomic uint32_t sleepers;   /* mutators asleep on `stop` */
+  struct varve_lock collector, registry;
+  struct varve__mutator *mutators;
+  uint32_t mutator_count, mutator_serial;
+  uint32_t running;            /* in a stop: how many the collector still waits for */
+
+  /* collections */
+  _Atomic uint64_t collections;
+  const char *cause;           /* of the collection in progress */
+  uint64_t wanted_blocks;      /* what the requester could not get: the plan must free at least this much */
+  uint64_t live_bytes;         /* after the last collection */
+  uint32_t futile;             /* collections in a row that freed less than was wanted */
+
+  struct varve_lock stats_lock;
+  varve_collection_stats current; /* being filled in a pause */
+  varve_collection_stats last;
+  varve_heap_stats totals;
+};
+
+/* Does the word, found in a heap slot or root, refer to an object of this heap? */
+static inline bool heap_is_reference(const struct varve_heap *heap, varve_word word, uint32_t tags) {
+  return (tags >> (word & 7) & 1) && space_contains(&heap->space, word);
+}
+
+/* Node 0 allocations of metadata, zeroed. */
+static inline void *heap_meta_alloc(struct varve_heap *heap, size_t bytes) {
+  return varve__meta_alloc(heap->meta, 0, bytes, 64);
+}
+static inline void heap_meta_free(struct varve_heap *heap, void *p, size_t bytes) {
+  if (p) varve__meta_free(heap->meta, 0, p, bytes, 64);
+}
+
+/* Fill `error` (may be NULL) and return the status. */
+varve_status varve__error(varve_error *error, varve_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* One line to the heap's log hook, when the level is asked for. */
+void varve__log(const struct varve_heap *heap, int level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Full collection by a running mutator (collect.c). `blocks`: what the next allocation needs. `seen`: see
+ * varve__safepoint_stop. */
+void varve__collect(struct varve__mutator *mutator, const char *cause, uint64_t seen, uint32_t blocks);
+
+/* Vacated memory is overwritten with this; it is no reference under any tag set, for it is outside every heap. */
+#define VARVE__POISON UINT64_C(0xdeadbeefdeadbeef)
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/* layout.h -- the layout table: what varve_layout_register made of a description.
+ *
+ * One reserved array indexed by layout id, so that entries never move and a lookup is one shift. Entries are written
+ * before their id is handed out and never change: pauses read them without a lock (M1, F2).
+ */
+#ifndef VARVE_CORE_LAYOUT_H
+#define VARVE_CORE_LAYOUT_H
+
+#include <stdatomic.h>
+
+#include "core/base/park.h"
+#include "varve/layout.h"
+
+#define VARVE__LAYOUTS_MAX 65536u
+
+struct varve_layout_choice {
+  uint32_t offset, width; /* bytes */
+  varve_layout otherwise;
+  uint32_t count;
+  varve_union_case cases[]; /* sorted by value */
+};
+
+struct varve_layout_closure {
+  uint32_t count_offset, tag_offset, tag_stride, value_offset, value_stride; /* bytes */
+  uint64_t ref_tags[4];
+};
+
+struct varve_layout_entry {
+  uint8_t kind;      /* enum varve_layout_kind; 0: not registered */
+  uint8_t immutable;
+  uint8_t masked;    /* OFFSETS, RECORDS: every slot is within 64 words and stands in `mask` */
+  uint32_t words_min;
+  uint32_t first;    /* REF_ARRAY, RECORDS: word index of the first slot or record */
+  uint32_t stride;   /* RECORDS: words */
+  uint64_t mask;     /* bit i: word i (of the object, or of a record) is a slot */
+  const uint32_t *offsets; /* word indexes, for the kinds that are not masked */
+  uint32_t offset_count;
+  union {
+    const struct varve_layout_choice *choice;
+    const struct varve_layout_closure *closure;
+    varve_trace_fn *trace;
+  };
+  void *context;
+  const char *name;
+};
+
+struct varve_layout_table {
+  struct varve_layout_entry *entries; /* VARVE__LAYOUTS_MAX reserved, committed as they are used */
+  _Atomic uint32_t count;             /* ids below are registered; release, paired with the acquire of readers */
+  struct varve_lock lock;
+};
+
+struct varve_meta;
+bool varve__layouts_open(struct varve_layout_table *table);
+void varve__layouts_close(struct varve_layout_table *table, struct varve_meta *meta);
+/* Is this a registered layout that an object of so many words can have? */
+bool varve__layout_fits(const struct varve_layout_table *table, varve_layout layout, uint64_t words);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* mutator.h -- one attached thread: its public head, its TLAB, its place in the safepoint protocol.
+ *
+ * Fields are written by the owning thread only, except: `limit` of the head (the poke, see safepoint.h), `state`
+ * (owner; read by the stopper), and everything TLAB while the owner is stopped (the collector retires TLABs).
+ *
+ *   TLAB  one 32 KiB block: [start, head.cursor) holds objects, [cursor, tlab_end) is free. head.limit is tlab_end,
+ *         or 0 when poked. No TLAB: cursor = tlab_end = limit = VARVE__EMPTY_LIMIT (nothing fits, and it is not 0).
+ *   own_region / own_free  blocks of the mutator's open region that only it takes from
+ *   spill the overflow block: small objects that do not fit the rest of the TLAB
+ */
+#ifndef VARVE_CORE_MUTATOR_H
+#define VARVE_CORE_MUTATOR_H
+
+#include <stdatomic.h>
+#include <sys/types.h>
+
+#include "regions/space.h"
+#include "varve/mutator.h"
+
+#define VARVE__EMPTY_LIMIT ((uintptr_t)8)
+
+enum varve_mutator_state { MUTATOR_RUNNING, MUTATOR_NATIVE, MUTATOR_PARKED };
+
+struct varve__mutator {
+  struct varve_mutator head;
+  uintptr_t tlab_end;
+  uint32_t tlab_block, spill_block; /* VARVE__NO_BLOCK: none */
+  uintptr_t spill_cursor, spill_end;
+  uint32_t own_region;              /* VARVE__NO_REGION: none */
+  uint64_t own_free;                /* bit b: block b of own_region is ours and unused */
+  unsigned node;
+  uint32_t slow_allocations;        /* for the stress period */
+  varve_status status;              /* why the last allocation failed */
+  pid_t thread;
+  struct varve__mutator *next;      /* in heap->mutators, under the registry lock */
+  char name[32];
+  _Alignas(64) _Atomic uint32_t state; /* enum varve_mutator_state; a line of its own: the stopper polls it */
+};
+
+static inline struct varve__mutator *mutator_of(varve_mutator *head) { return (struct varve__mutator *)head; }
+
+/* Give back the mutator's blocks: note the tops, return unused blocks. Owner in detach, or collector in a pause. */
+void varve__mutator_retire(struct varve__mutator *mutator);
+/* Is the calling thread the attached one? */
+bool varve__mutator_is_here(const struct varve__mutator *mutator);
+
+#endif

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/* scan.h -- the one place that knows where a layout keeps its slots. Mark, fix-up and verifier are instances of it:
+ * `visit` is a constant function, so each instance compiles to its own loop.
+ *
+ * Each slot is given exactly once (F1), as runs of `count` neighbouring slots. Only the object itself is read.
+ */
+#ifndef VARVE_CORE_SCAN_H
+#define VARVE_CORE_SCAN_H
+
+#include <string.h>
+
+#include "core/base/bits.h"
+#include "core/layout.h"
+#include "varve/alloc.h"
+
+#define SCAN_INLINE static inline __attribute__((always_inline))
+
+typedef void scan_visit_fn(void *context, varve_word *slots, size_t count);
+
+SCAN_INLINE void scan_mask(varve_word *base, uint64_t mask, scan_visit_fn *visit, void *context) {
+  for (; mask; mask &= mask - 1) visit(context, base + bits_lowest(mask), 1);
+}
+
+SCAN_INLINE void scan_offsets(const struct varve_layout_entry *layout, varve_word *base, scan_visit_fn *visit,
+                              void *context) {
+  for (uint32_t i = 0; i < layout->offset_count; ++i) visit(context, base + layout->offsets[i], 1);
+}
+
+/* Whole records within words [from, to) of the object. */
+SCAN_INLINE void scan_records(const struct varve_layout_entry *layout, varve_word *object, size_t from, size_t to,
+                              scan_visit_fn *visit, void *context) {
+  for (size_t at = from; at + layout->stride <= to; at += layout->stride) {
+    if (layout->masked) scan_mask(object + at, layout->mask, visit, context);
+    else scan_offsets(layout, object + at, visit, context);
+  }
+}
+
+SCAN_INLINE void scan_closure(const struct varve_layout_closure *closure, varve_word *object, size_t words,
+                              scan_visit_fn *visit, void *context) {
+  uint8_t *bytes = (uint8_t *)object;
+  size_t size = words * 8, count = SIZE_MAX;
+  if (closure->count_offset) {
+    uint32_t given;
+    memcpy(&given, bytes + closure->count_offset, sizeof given);
+    count = given;
+  }
+  size_t value = closure->value_offset, tag = closure->tag_offset;
+  for (; count && value + 8 <= size && tag < size; --count, value += closure->value_stride, tag += closure->tag_stride)
+    if (closure->ref_tags[bytes[tag] >> 6] >> (bytes[tag] & 63) & 1) visit(context, object + value / 8, 1);
+}
+
+static inline uint64_t scan_discriminant(const struct varve_layout_choice *choice, const varve_word *object) {
+  uint64_t value = 0; /* little endian: the low bytes of a wider word */
+  memcpy(&value, (const uint8_t *)object + choice->offset, choice->width);
+  return value;
+}
+
+/* The layout of a union's present case; 0: no references. */
+static inline varve_layout scan_choose(const struct varve_layout_choice *choice, const varve_word *object) {
+  uint64_t value = scan_discriminant(choice, object);
+  uint32_t low = 0, high = choice->count;
+  while (low < high) {
+    uint32_t middle = (low + high) / 2;
+    if (choice->cases[middle].value < value) low = middle + 1;
+    else high = middle;
+  }
+  return low < choice->count && choice->cases[low].value == value ? choice->cases[low].layout : choice->otherwise;
+}
+
+/* Is the object of a kind whose slots can be given piece by piece (scan_piece)? */
+static inline bool scan_divisible(const struct varve_layout_entry *layout) {
+  return layout->kind == VARVE_LAYOUT_REF_ARRAY || layout->kind == VARVE_LAYOUT_RECORDS;
+}
+
+/* The slots of a divisible object in its piece-th stretch of about `piece_words` words. */
+SCAN_INLINE void scan_piece(const struct varve_layout_entry *layout, varve_word *object, size_t words, size_t piece,
+                            size_t piece_words, scan_visit_fn *visit, void *context) {
+  size_t unit = layout->kind == VARVE_LAYOUT_RECORDS ? piece_words / layout->stride * layout->stride : piece_words;
+  if (!unit) unit = layout->stride;
+  size_t from = layout->first + piece * unit, to = from + unit;
+  if (from >= words) return;
+  if (to > words) to = words;
+  if (layout->kind == VARVE_LAYOUT_REF_ARRAY) visit(context, object + from, to - from);
+  else scan_records(layout, object, from, to, visit, context);
+}
+
+/* How many pieces scan_piece has for the object. */
+static inline size_t scan_pieces(const struct varve_layout_entry *layout, size_t words, size_t piece_words) {
+  size_t unit = layout->kind == VARVE_LAYOUT_RECORDS ? piece_words / layout->stride * layout->stride : piece_words;
+  if (!unit) unit = layout->stride;
+  return words <= layout->first ? 0 : (words - layout->first + unit - 1) / unit;
+}
+
+/* All slots of an object. `visitor` is for trace functions only. */
+SCAN_INLINE void scan_object(const struct varve_layout_table *table, const struct varve_layout_entry *layout,
+                             varve_word *object, size_t words, scan_visit_fn *visit, void *context,
+                             varve_visitor *visitor) {
+  while (layout->kind == VARVE_LAYOUT_UNION) {
+    varve_layout chosen = scan_choose(layout->choice, object);
+    if (!chosen) return;
+    layout = &table->entries[chosen];
+  }
+  switch (layout->kind) {
+    case VARVE_LAYOUT_OFFSETS:
+      if (layout->masked) scan_mask(object, layout->mask, visit, context);
+      else scan_offsets(layout, object, visit, context);
+      break;
+    case VARVE_LAYOUT_REF_ARRAY:
+      if (words > layout->first) visit(context, object + layout->first, words - layout->first);
+      break;
+    case VARVE_LAYOUT_RECORDS: scan_records(layout, object, layout->first, words, visit, context); break;
+    case VARVE_LAYOUT_CLOSURE: scan_closure(layout->closure, object, words, visit, context); break;
+    case VARVE_LAYOUT_TRACE: layout->trace(layout->context, (varve_object *)object, words * 8, visitor); break;
+    default: break;
+  }
+}
+
+#endif

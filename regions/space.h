@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/* space.h -- where objects live: one reserved address range, cut into regions, blocks and lines, and the side
+ * tables that run beside it.
+ *
+ *   region  2 MiB, on one node; the unit of memory taken from the system. A region is of one kind.
+ *   block   32 KiB, 64 to a region; a TLAB. Small objects never straddle blocks.
+ *   line    512 bytes, 64 to a block; one word of the mark bitmap and one rank.
+ *
+ *      address - base  >> 21 region   >> 15 block   >> 9 line   >> 3 word
+ *
+ * Kinds of region:
+ *   SMALL   blocks are taken and freed one by one (free_blocks says which are free)
+ *   MEDIUM  one bump space of 2 MiB; objects may cross blocks; [0, top) is parsable
+ *   LARGE   runs of blocks, one object each; a run may cross into the next region
+ *
+ * Side tables, 2.05 % of the heap: bitmap (1 bit a word), ranks (u16 a line), descriptors (32 bytes a block).
+ *
+ * Invariants
+ *   R1 a region's side tables are committed before its kind leaves UNCOMMITTED, and zero then.
+ *   R2 kinds change under `lock`, or in a pause by worker 0.
+ *   R3 in a SMALL region a block is free (bit in free_blocks, kind FREE, bitmap zero) or owned by one mutator or
+ *      holds objects; taking a block is one atomic AND on free_blocks.
+ *   R4 committed regions never exceed limit_regions.
+ */
+#ifndef VARVE_REGIONS_SPACE_H
+#define VARVE_REGIONS_SPACE_H
+
+#include <stdatomic.h>
+
+#include "core/base/bits.h"
+#include "core/base/park.h"
+#include "numa/topology.h"
+#include "varve/types.h"
+
+#define VARVE__REGION_SHIFT 21
+#define VARVE__BLOCK_SHIFT 15
+#define VARVE__LINE_SHIFT 9
+#define VARVE__REGION_BYTES ((size_t)1 << VARVE__REGION_SHIFT)
+#define VARVE__BLOCK_BYTES ((size_t)1 << VARVE__BLOCK_SHIFT)
+#define VARVE__REGION_BLOCKS 64u
+#define VARVE__BLOCK_LINES 64u
+#define VARVE__BLOCK_WORDS 4096u
+#define VARVE__REGION_WORDS (VARVE__BLOCK_WORDS * VARVE__REGION_BLOCKS)
+#define VARVE__SIDE_BYTES (VARVE__REGION_BYTES / 64 + VARVE__REGION_BLOCKS * VARVE__BLOCK_LINES * 2 + \
+                           VARVE__REGION_BLOCKS * sizeof(struct varve_block))
+#define VARVE__NO_REGION UINT32_MAX
+#define VARVE__NO_BLOCK UINT32_MAX
+#define VARVE__NO_SPLIT UINT16_MAX
+
+enum varve_region_kind {
+  REGION_UNCOMMITTED,
+  REGION_FREE, /* committed, empty, bitmap zero */
+  REGION_SMALL,
+  REGION_MEDIUM,
+  REGION_LARGE
+};
+
+enum varve_block_kind {
+  BLOCK_FREE,
+  BLOCK_SMALL,
+  BLOCK_MEDIUM,
+  BLOCK_LARGE_HEAD, /* a large object starts here */
+  BLOCK_LARGE_BODY
+};
+
+enum varve_block_flag {
+  BLOCK_MOVES = 1,  /* in a group: its objects are forwarded by dst1, dst2, split */
+  BLOCK_TARGET = 2, /* in a group, and receives objects */
+  BLOCK_DENSE = 4,  /* skipped: too full */
+  BLOCK_PINNED = 8  /* skipped: must stay */
+};
+
+/* One block's descriptor. dst1, dst2, split and flags are meaningful from the plan to the release of one pause. */
+struct varve_block {
+  uint64_t dst1;  /* where rank 0 goes; an object of rank r goes to dst1 + 8r ... */
+  uint64_t dst2;  /* ... or, from rank `split` on, to dst2 + 8r */
+  uint16_t split; /* VARVE__NO_SPLIT: everything goes by dst1 */
+  uint16_t live;  /* live words in the block, from the bitmap, set by the plan */
+  uint16_t top;   /* SMALL: words allocated; [0, top) is parsable when the block was filled since the last pause */
+  uint16_t new_top; /* in a pause, TARGET blocks: top after the slide */
+  uint32_t age;   /* order of allocation, unique among blocks in use; for LARGE_HEAD: blocks in the run */
+  uint8_t kind;   /* enum varve_block_kind */
+  uint8_t flags;  /* enum varve_block_flag */
+  _Atomic uint8_t pending; /* marking overflowed here: rescan the block's marked objects */
+  uint8_t fresh;  /* allocated into since the last pause: parsable linearly, bitmap zero */
+};
+_Static_assert(sizeof(struct varve_block) == 32, "a descriptor is half a cache line");
+
+struct varve_region {
+  _Atomic uint64_t free_blocks; /* SMALL, LARGE: bit b set: block b is free */
+  _Atomic uint32_t top;         /* MEDIUM: words allocated; [0, top) is parsable when fresh */
+  _Atomic uint8_t kind;         /* enum varve_region_kind */
+  uint8_t node;
+  uint8_t fresh;                /* MEDIUM: allocated into since the last pause from word `fresh_from` on */
+  uint8_t flags;                /* MEDIUM: BLOCK_MOVES and so on, for the region as a whole */
+  uint32_t live;                /* words, set by the plan */
+  uint32_t fresh_from;          /* MEDIUM: words below are described by the bitmap, above are parsable */
+  uint32_t new_top;             /* MEDIUM target: top after the slide */
+  uint32_t age;                 /* MEDIUM: order of taking */
+};
+
+struct varve_space {
+  uintptr_t base;       /* 2 MiB aligned; object addresses are in [base, base + bytes) */
+  size_t bytes;         /* reserved */
+  uint64_t *bitmap;     /* one word a line */
+  uint16_t *ranks;      /* one a line: live words of the block before this line */
+  struct varve_block *blocks;
+  struct varve_region *regions;
+  uint32_t region_count;  /* reserved */
+  uint32_t limit_regions; /* R4 */
+  _Atomic uint32_t committed;
+  _Atomic uint32_t free_regions;
+  _Atomic uint64_t used_blocks;   /* blocks in use: owned or holding objects, 64 for a MEDIUM region */
+  _Atomic int64_t budget_blocks;  /* blocks that may still be taken before the next collection */
+  _Atomic uint64_t taken_blocks;  /* ever; for statistics */
+  _Atomic uint32_t next_age;
+
+  struct varve_lock lock;         /* region kinds, commit, large runs, growth of broken[] */
+  uint32_t *broken;               /* SMALL regions with free blocks, in age order, for single blocks */
+  _Atomic uint32_t broken_count;
+  _Atomic uint32_t broken_cursor;
+  _Atomic uint32_t medium_open[VARVE__NODES_MAX]; /* VARVE__NO_REGION: none */
+
+  const struct varve_topology *topology;
+  bool huge_pages;
+  uint32_t commit_hint; /* where to look for the next uncommitted region, under lock */
+  uint64_t refused_commits;
+};
+
+/* Reserve; commits nothing. limit_bytes counts regions and their side tables. False: no address space. */
+bool varve__space_open(struct varve_space *space, const struct varve_topology *topology, uint64_t limit_bytes,
+                       bool huge_pages);
+void varve__space_close(struct varve_space *space);
+/* Commit up to `count` regions ahead, spread over the nodes. @return how many are committed now. */
+uint32_t varve__space_populate(struct varve_space *space, uint32_t count);
+
+/* Take a whole region, preferably of the node; commits one when none is free. NO_REGION: the limit, or the system
+ * refused. Any running mutator. The caller accounts for blocks. */
+uint32_t varve__space_take_region(struct varve_space *space, unsigned node, enum varve_region_kind kind);
+/* Take one free block of a SMALL region, in age order over the broken regions, then from a fresh one.
+ * NO_BLOCK: none. The block's descriptor is set up. */
+uint32_t varve__space_take_block(struct varve_space *space, unsigned node);
+/* Set up the descriptor of a block just taken from a SMALL region. */
+void varve__space_block_taken(struct varve_space *space, uint32_t block);
+/* Take `blocks` from the budget. False: it is exhausted and a collection is due (nothing was taken). */
+bool varve__space_spend(struct varve_space *space, uint32_t blocks);
+void varve__space_unspend(struct varve_space *space, uint32_t blocks);
+
+/* Bump `words` from the node's open MEDIUM region, opening another when it is full. 0: no memory. */
+uintptr_t varve__space_take_medium(struct varve_space *space, unsigned node, size_t words);
+
+/* large.c: runs of blocks */
+uintptr_t varve__large_take(struct varve_space *space, unsigned node, uint32_t blocks);
+/* Free the run that starts at the block; in a pause. */
+void varve__large_free(struct varve_space *space, uint32_t block);
+/* Mark a run as taken, for objects that were slid there; in a pause. */
+void varve__large_place(struct varve_space *space, uint32_t block, uint32_t blocks);
+/* Set LARGE regions without objects free; in a pause. @return how many. */
+uint32_t varve__large_release_regions(struct varve_space *space);
+/* The first fitting free run in regions that are LARGE already. NO_BLOCK: none. */
+uint32_t varve__large_find(const struct varve_space *space, uint32_t blocks);
+
+/* In a pause: make a region with no object FREE (bitmap already zero). */
+void varve__space_release_region(struct varve_space *space, uint32_t region);
+
+static inline bool space_contains(const struct varve_space *space, uint64_t address) {
+  return address - space->base < space->bytes;
+}
+static inline size_t space_word(const struct varve_space *space, uint64_t address) {
+  return (address - space->base) >> 3;
+}
+static inline uint32_t space_block(const struct varve_space *space, uint64_t address) {
+  return (uint32_t)((address - space->base) >> VARVE__BLOCK_SHIFT);
+}
+static inline uint32_t space_region(const struct varve_space *space, uint64_t address) {
+  return (uint32_t)((address - space->base) >> VARVE__REGION_SHIFT);
+}
+static inline uint64_t space_block_address(const struct varve_space *space, uint32_t block) {
+  return space->base + ((uint64_t)block << VARVE__BLOCK_SHIFT);
+}
+static inline uint64_t space_region_address(const struct varve_space *space, uint32_t region) {
+  return space->base + ((uint64_t)region << VARVE__REGION_SHIFT);
+}
+static inline uint64_t *space_block_bitmap(const struct varve_space *space, uint32_t block) {
+  return space->bitmap + (size_t)block * VARVE__BLOCK_LINES;
+}
+static inline bool space_marked(const struct varve_space *space, uint64_t address) {
+  size_t word = space_word(space, address);
+  return __atomic_load_n(&space->bitmap[word >> 6], __ATOMIC_RELAXED) >> (word & 63) & 1;
+}
+
+#endif
