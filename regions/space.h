@@ -78,7 +78,8 @@ struct varve_block {
   uint16_t live;  /* live words in the block, from the bitmap, set by the plan */
   uint16_t top;   /* SMALL: words allocated; [0, top) is parsable when the block was filled since the last pause */
   uint16_t new_top; /* in a pause, TARGET blocks: top after the slide */
-  uint32_t age;   /* order of allocation, unique among blocks in use; for LARGE_HEAD: blocks in the run */
+  uint32_t age;   /* SMALL: order of allocation, unique among blocks and MEDIUM regions in use;
+                     LARGE_HEAD: blocks in the run; LARGE_BODY: blocks back to the head */
   uint8_t kind;   /* enum varve_block_kind */
   uint8_t flags;  /* enum varve_block_flag */
   _Atomic uint8_t pending; /* marking overflowed here: rescan the block's marked objects */
@@ -91,12 +92,19 @@ struct varve_region {
   _Atomic uint32_t top;         /* MEDIUM: words allocated; [0, top) is parsable when fresh */
   _Atomic uint8_t kind;         /* enum varve_region_kind */
   uint8_t node;
-  uint8_t fresh;                /* MEDIUM: allocated into since the last pause from word `fresh_from` on */
   uint8_t flags;                /* MEDIUM: BLOCK_MOVES and so on, for the region as a whole */
   uint32_t live;                /* words, set by the plan */
-  uint32_t fresh_from;          /* MEDIUM: words below are described by the bitmap, above are parsable */
+  uint32_t fresh_from;          /* MEDIUM: words below are described by the bitmap, [fresh_from, top) is parsable */
   uint32_t new_top;             /* MEDIUM target: top after the slide */
   uint32_t age;                 /* MEDIUM: order of taking */
+};
+
+/* What one node's mutators share. */
+struct varve_node_space {
+  uint32_t *broken;               /* SMALL regions with free blocks, in age order: single blocks come from here */
+  _Atomic uint32_t broken_count;  /* release, paired with the acquire in take_block: entries below are set */
+  _Atomic uint32_t broken_cursor; /* regions before it have no free block */
+  _Atomic uint32_t medium_open;   /* the region that mediums are bumped from; VARVE__NO_REGION: none */
 };
 
 struct varve_space {
@@ -116,14 +124,12 @@ struct varve_space {
   _Atomic uint32_t next_age;
 
   struct varve_lock lock;         /* region kinds, commit, large runs, growth of broken[] */
-  uint32_t *broken;               /* SMALL regions with free blocks, in age order, for single blocks */
-  _Atomic uint32_t broken_count;
-  _Atomic uint32_t broken_cursor;
-  _Atomic uint32_t medium_open[VARVE__NODES_MAX]; /* VARVE__NO_REGION: none */
+  struct varve_node_space node[VARVE__NODES_MAX];
 
   const struct varve_topology *topology;
   bool huge_pages;
-  uint32_t commit_hint; /* where to look for the next uncommitted region, under lock */
+  uint32_t free_hint;   /* no FREE region below; under lock */
+  uint32_t commit_hint; /* no UNCOMMITTED region below; under lock */
   uint64_t refused_commits;
 };
 
@@ -149,7 +155,7 @@ void varve__space_unspend(struct varve_space *space, uint32_t blocks);
 /* Bump `words` from the node's open MEDIUM region, opening another when it is full. 0: no memory. */
 uintptr_t varve__space_take_medium(struct varve_space *space, unsigned node, size_t words);
 
-/* large.c: runs of blocks */
+/* large.c: runs of blocks. 0: no memory. */
 uintptr_t varve__large_take(struct varve_space *space, unsigned node, uint32_t blocks);
 /* Free the run that starts at the block; in a pause. */
 void varve__large_free(struct varve_space *space, uint32_t block);
@@ -162,6 +168,8 @@ uint32_t varve__large_find(const struct varve_space *space, uint32_t blocks);
 
 /* In a pause: make a region with no object FREE (bitmap already zero). */
 void varve__space_release_region(struct varve_space *space, uint32_t region);
+/* In a pause: rebuild the broken lists from `count` regions in age order. */
+void varve__space_list_broken(struct varve_space *space, const uint32_t *regions, uint32_t count);
 
 static inline bool space_contains(const struct varve_space *space, uint64_t address) {
   return address - space->base < space->bytes;
