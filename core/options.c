@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/* options.c -- the options table made into defaults, a parser, a help text and a printer.
+ *
+ * Idea       options.def becomes an array of rows; every function is one loop over it. Values are 64 bits wide in
+ *            here, and are narrowed to the field's width only after they are known to be in range.
+ *            A row whose default is 0 takes 0 for "choose for me", also when its least value is larger.
+ * Called by  the host before it creates a heap, and heap.c at creation. Any thread; no state.
+ */
+#define _GNU_SOURCE /* secure_getenv */
+#include "core/options.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/heap.h"
+
+struct row {
+  const char *name;
+  size_t offset;
+  bool size; /* a 64-bit number of bytes; otherwise a 32-bit count */
+  uint64_t initial, least, most;
+  const char *help;
+};
+
+static const struct row rows[] = {
+#define VARVE_SIZE(field, name, def, min, max, help) {name, offsetof(varve_options, field), true, def, min, max, help},
+#define VARVE_COUNT(field, name, def, min, max, help) \
+  {name, offsetof(varve_options, field), false, def, min, max, help},
+#include "varve/options.def"
+#undef VARVE_SIZE
+#undef VARVE_COUNT
+};
+#define ROWS (sizeof rows / sizeof *rows)
+
+static uint64_t row_get(const struct row *row, const varve_options *options) {
+  const char *at = (const char *)options + row->offset;
+  uint64_t wide = 0;
+  uint32_t narrow = 0;
+  if (row->size) memcpy(&wide, at, sizeof wide);
+  else memcpy(&narrow, at, sizeof narrow);
+  return row->size ? wide : narrow;
+}
+
+static void row_set(const struct row *row, varve_options *options, uint64_t value) {
+  char *at = (char *)options + row->offset;
+  uint32_t narrow = (uint32_t)value;
+  if (row->size) memcpy(at, &value, sizeof value);
+  else memcpy(at, &narrow, sizeof narrow);
+}
+
+static bool row_allows(const struct row *row, uint64_t value) {
+  return (value >= row->least && value <= row->most) || (value == 0 && row->initial == 0);
+}
+
+/* ---- numbers as text --------------------------------------------------------------------------------------- */
+
+struct text {
+  char chars[48];
+};
+
+/* The shortest exact form: 8m, not 8388608. */
+static struct text number_text(const struct row *row, uint64_t value) {
+  static const char suffix[] = "\0kmgt";
+  unsigned scale = 0;
+  while (row->size && value && scale < 4 && value % 1024 == 0) value /= 1024, ++scale;
+  struct text text;
+  snprintf(text.chars, sizeof text.chars, "%llu%.1s", (unsigned long long)value, suffix + scale);
+  return text;
+}
+
+static struct text range_text(const struct row *row) {
+  struct text text, least = number_text(row, row->least), most = number_text(row, row->most);
+  const char *or_zero = row->initial == 0 && row->least > 0 ? "0 or " : "";
+  snprintf(text.chars, sizeof text.chars, "%s%.18s..%.18s", or_zero, least.chars, most.chars);
+  return text;
+}
+
+/* Shift that a size suffix stands for; 0: not a suffix. */
+static unsigned suffix_shift(char suffix) {
+  switch (suffix) {
+    case 'k': case 'K': return 10;
+    case 'm': case 'M': return 20;
+    case 'g': case 'G': return 30;
+    case 't': case 'T': return 40;
+    default: return 0;
+  }
+}
+
+/* Digits, then a suffix if the row is a size; nothing else, no sign, no overflow. */
+static bool number_parse(const struct row *row, const char *text, size_t length, uint64_t *out) {
+  uint64_t value = 0;
+  size_t i = 0;
+  for (; i < length && text[i] >= '0' && text[i] <= '9'; ++i)
+    if (__builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, text[i] - '0', &value)) return false;
+  if (i == 0) return false;
+  if (i + 1 == length && row->size) {
+    unsigned shift = suffix_shift(text[i++]);
+    if (!shift || value > UINT64_MAX >> shift) return false;
+    value <<= shift;
+  }
+  if (i != length) return false;
+  *out = value;
+  return true;
+}
+
+/* ---- the public functions ---------------------------------------------------------------------------------- */
+
+void varve_options_init(varve_options *options) {
+  memset(options, 0, sizeof *options);
+  options->size = sizeof *options;
+  for (size_t i = 0; i < ROWS; ++i) row_set(&rows[i], options, rows[i].initial);
+}
+
+static const struct row *row_find(const char *name, size_t length) {
+  for (size_t i = 0; i < ROWS; ++i)
+    if (strlen(rows[i].name) == length && memcmp(rows[i].name, name, length) == 0) return &rows[i];
+  return NULL;
+}
+
+static varve_status out_of_range(const struct row *row, uint64_t value, varve_error *error) {
+  return varve__error(error, VARVE_OPTION, "%s=%s is out of range %s", row->name, number_text(row, value).chars,
+                      range_text(row).chars);
+}
+
+/* One "name=value". */
+static varve_status parse_item(varve_options *options, const char *item, size_t length, varve_error *error) {
+  const char *equals = memchr(item, '=', length);
+  int shown = length > 80 ? 80 : (int)length;
+  if (!equals) return varve__error(error, VARVE_OPTION, "\"%.*s\" is not name=value", shown, item);
+  size_t name_length = (size_t)(equals - item);
+  const struct row *row = row_find(item, name_length);
+  if (!row) return varve__error(error, VARVE_OPTION, "\"%.*s\": there is no such option", shown, item);
+  uint64_t value;
+  if (!number_parse(row, equals + 1, length - name_length - 1, &value))
+    return varve__error(error, VARVE_OPTION, "\"%.*s\": expected a %s in %s", shown, item,
+                        row->size ? "size" : "number", range_text(row).chars);
+  if (!row_allows(row, value)) return out_of_range(row, value, error);
+  row_set(row, options, value);
+  return VARVE_OK;
+}
+
+varve_status varve_options_parse(varve_options *options, const char *text, varve_error *error) {
+  if (!options || !text) return varve__error(error, VARVE_ARGUMENT, "varve_options_parse: a null argument");
+  varve_options changed = *options;
+  while (*text) {
+    size_t length = strcspn(text, ",");
+    varve_status status = parse_item(&changed, text, length, error);
+    if (status != VARVE_OK) return status;
+    text += length;
+    if (*text && !*++text) return varve__error(error, VARVE_OPTION, "the list ends in a comma");
+  }
+  *options = changed;
+  return VARVE_OK;
+}
+
+void varve_options_help(void (*line)(void *context, const char *text), void *context) {
+  char text[256];
+  for (size_t i = 0; i < ROWS; ++i) {
+    const struct row *row = &rows[i];
+    snprintf(text, sizeof text, "%-15s %-5s %-14s %s", row->name, number_text(row, row->initial).chars,
+             range_text(row).chars, row->help);
+    line(context, text);
+  }
+}
+
+size_t varve_options_print(const varve_options *options, char *buffer, size_t capacity) {
+  size_t length = 0;
+  if (capacity) buffer[0] = 0;
+  for (size_t i = 0; i < ROWS; ++i) {
+    struct text value = number_text(&rows[i], row_get(&rows[i], options));
+    bool room = length < capacity;
+    length += (size_t)snprintf(room ? buffer + length : NULL, room ? capacity - length : 0, "%s%s=%s", i ? "," : "",
+                               rows[i].name, value.chars);
+  }
+  return length;
+}
+
+/* ---- heap creation ----------------------------------------------------------------------------------------- */
+
+varve_status varve__options_environment(varve_options *options, varve_error *error) {
+  const char *text = secure_getenv("VARVE_OPTIONS");
+  if (!text) return VARVE_OK;
+  varve_error inner = {0};
+  varve_status status = varve_options_parse(options, text, &inner);
+  if (status != VARVE_OK) return varve__error(error, status, "VARVE_OPTIONS: %.220s", inner.detail);
+  return VARVE_OK;
+}
+
+static varve_status check_ranges(const varve_options *options, varve_error *error) {
+  if (options->size != sizeof *options)
+    return varve__error(error, VARVE_OPTION, "size is %zu, not %zu: not set by this varve_options_init",
+                        options->size, sizeof *options);
+  for (size_t i = 0; i < ROWS; ++i) {
+    uint64_t value = row_get(&rows[i], options);
+    if (!row_allows(&rows[i], value)) return out_of_range(&rows[i], value, error);
+  }
+  if (options->granule != 8 && options->granule != 16)
+    return varve__error(error, VARVE_OPTION, "granule=%u is neither 8 nor 16", options->granule);
+#ifndef VARVE_STORE_LOG
+  if (options->check_stores)
+    return varve__error(error, VARVE_OPTION, "check-stores=1: the library was built without VARVE_STORE_LOG");
+#endif
+  return VARVE_OK;
+}
+
+static uint64_t between(uint64_t least, uint64_t value, uint64_t most) {
+  return value < least ? least : value > most ? most : value;
+}
+
+static uint64_t default_heap_max(const struct varve_topology *topology) {
+  const struct row *row = row_find("heap-max", 8);
+  return between(row->least, topology->memory_limit / 2, row->most);
+}
+
+static uint32_t default_segments(uint64_t heap_max) {
+  return (uint32_t)between(64, 2 * (heap_max >> 20), row_find("mark-segments", 13)->most);
+}
+
+varve_status varve__options_resolve(varve_options *options, const struct varve_topology *topology,
+                                    varve_error *error) {
+  varve_status status = check_ranges(options, error);
+  if (status != VARVE_OK) return status;
+  bool given = options->heap_max != 0;
+  if (!given) options->heap_max = default_heap_max(topology);
+  if (options->heap_initial > options->heap_max)
+    return varve__error(error, VARVE_OPTION, "heap-initial=%llu is more than heap-max=%llu%s",
+                        (unsigned long long)options->heap_initial, (unsigned long long)options->heap_max,
+                        given ? "" : " (half of the memory, because heap-max was not given)");
+  if (!options->heap_initial) options->heap_initial = between(0, options->heap_max, 8u << 20);
+  if (!options->workers) options->workers = (uint32_t)between(1, varve__topology_worker_count(topology), 256);
+  if (!options->mark_segments) options->mark_segments = default_segments(options->heap_max);
+  return VARVE_OK;
+}
