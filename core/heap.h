@@ -83,8 +83,8 @@ void varve__log(const struct varve_heap *heap, int level, const char *format, ..
     __attribute__((format(printf, 3, 4)));
 
 /* Full collection by a running mutator (collect.c). `blocks`: what the next allocation needs. `seen`: see
- * varve__safepoint_stop. */
-void varve__collect(struct varve__mutator *mutator, const char *cause, uint64_t seen, uint32_t blocks);
+ * varve__safepoint_stop. @return false: another thread collected for us. */
+bool varve__collect(struct varve__mutator *mutator, const char *cause, uint64_t seen, uint32_t blocks);
 
 /* Vacated memory is overwritten with this; it is no reference under any tag set, for it is outside every heap. */
 #define VARVE__POISON UINT64_C(0xdeadbeefdeadbeef)

@@ -262,6 +262,15 @@ void varve__space_list_broken(struct varve_space *space, const uint32_t *regions
   }
 }
 
+void varve__space_list_region(struct varve_space *space, uint32_t region) {
+  varve__lock_take(&space->lock);
+  struct varve_node_space *node = &space->node[region_at(space, region)->node];
+  uint32_t count = atomic_load_explicit(&node->broken_count, memory_order_relaxed);
+  node->broken[count] = region;
+  atomic_store_explicit(&node->broken_count, count + 1, memory_order_release);
+  varve__lock_release(&space->lock);
+}
+
 /* ---- the budget ---- */
 
 bool varve__space_spend(struct varve_space *space, uint32_t blocks) {

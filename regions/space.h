@@ -146,6 +146,8 @@ uint32_t varve__space_take_region(struct varve_space *space, unsigned node, enum
 /* Take one free block of a SMALL region, in age order over the broken regions, then from a fresh one.
  * NO_BLOCK: none. The block's descriptor is set up. */
 uint32_t varve__space_take_block(struct varve_space *space, unsigned node);
+/* A mutator gives up its open region: let single blocks be taken from what it left free. Once per region and cycle. */
+void varve__space_list_region(struct varve_space *space, uint32_t region);
 /* Set up the descriptor of a block just taken from a SMALL region. */
 void varve__space_block_taken(struct varve_space *space, uint32_t block);
 /* Take `blocks` from the budget. False: it is exhausted and a collection is due (nothing was taken). */

@@ -5,19 +5,14 @@
 #define VARVE_BASE_CLOCK_H
 
 #include <stdint.h>
-#include <time.h>
 
-static inline uint64_t clock_ns(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
+uint64_t varve__clock_ns(void);
 
 static inline uint64_t clock_cycles(void) {
 #if defined(__x86_64__)
   return __builtin_ia32_rdtsc();
 #else
-  return clock_ns();
+  return varve__clock_ns();
 #endif
 }
 

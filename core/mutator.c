@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/* mutator.c -- attach, detach, native state, and the wrong calls that can be seen cheaply. */
+#define _GNU_SOURCE
+#include "core/mutator.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/check.h"
+#include "core/heap.h"
+#include "core/root.h"
+#include "core/safepoint.h"
+#include "numa/affinity.h"
+
+static struct varve_space *space_of(const struct varve__mutator *mutator) { return &mutator->head.heap->space; }
+
+static void close_block(struct varve_space *space, uint32_t block, uintptr_t cursor) {
+  if (block != VARVE__NO_BLOCK)
+    space->blocks[block].top = (uint16_t)((cursor - space_block_address(space, block)) >> 3);
+}
+
+static void forget_tlab(struct varve__mutator *mutator) {
+  mutator->head.cursor = mutator->tlab_end = VARVE__EMPTY_LIMIT;
+  mutator->spill_cursor = mutator->spill_end = VARVE__EMPTY_LIMIT;
+  mutator->tlab_block = mutator->spill_block = VARVE__NO_BLOCK;
+  mutator->own_region = VARVE__NO_REGION;
+  mutator->own_free = 0;
+}
+
+void varve__mutator_retire(struct varve__mutator *mutator) {
+  struct varve_space *space = space_of(mutator);
+  close_block(space, mutator->tlab_block, mutator->head.cursor);
+  close_block(space, mutator->spill_block, mutator->spill_cursor);
+  if (mutator->own_region != VARVE__NO_REGION)
+    atomic_fetch_or_explicit(&space->regions[mutator->own_region].free_blocks, mutator->own_free,
+                             memory_order_release);
+  forget_tlab(mutator);
+}
+
+bool varve__mutator_is_here(const struct varve__mutator *mutator) { return mutator->thread == gettid(); }
+
+static void name_mutator(struct varve__mutator *mutator, const char *name, uint32_t serial) {
+  if (name) snprintf(mutator->name, sizeof mutator->name, "%s", name);
+  else snprintf(mutator->name, sizeof mutator->name, "mutator %u", serial);
+}
+
+static void list_mutator(struct varve_heap *heap, struct varve__mutator *mutator, const char *name) {
+  name_mutator(mutator, name, ++heap->mutator_serial);
+  mutator->next = heap->mutators;
+  heap->mutators = mutator;
+  ++heap->mutator_count;
+}
+
+static void unlist_mutator(struct varve_heap *heap, struct varve__mutator *mutator) {
+  struct varve__mutator **at = &heap->mutators;
+  while (*at != mutator) at = &(*at)->next;
+  *at = mutator->next;
+  --heap->mutator_count;
+}
+
+varve_status varve_mutator_attach(varve_heap *heap, const char *name, unsigned granule, varve_mutator **out,
+                                  varve_error *error) {
+  if (!heap || !out) return varve__error(error, VARVE_ARGUMENT, "attach: heap and out must not be null");
+  if (granule && granule != heap->options.granule)
+    return varve__error(error, VARVE_OPTION, "granule: the heap has %u, the caller was compiled with %u",
+                        heap->options.granule, granule);
+  struct varve__mutator *mutator = heap_meta_alloc(heap, sizeof *mutator);
+  if (!mutator) return varve__error(error, VARVE_METADATA, "attach: no memory for a mutator");
+  mutator->head.heap = heap;
+  mutator->head.store_log = heap->store_log ? heap->store_log - (char *)heap->space.base : 0;
+  mutator->thread = gettid();
+  mutator->node = varve__affinity_node_here(heap->topology);
+  forget_tlab(mutator);
+  mutator->head.limit = VARVE__EMPTY_LIMIT;
+  varve__lock_take(&heap->registry); /* waits for a running collection */
+  bool room = varve__roots_reserve_mutators(heap->roots, heap->mutator_count + 1);
+  if (room) list_mutator(heap, mutator, name);
+  varve__lock_release(&heap->registry);
+  if (room) {
+    *out = &mutator->head;
+    return VARVE_OK;
+  }
+  heap_meta_free(heap, mutator, sizeof *mutator);
+  return varve__error(error, VARVE_METADATA, "attach: no memory for the roots of another mutator");
+}
+
+/* Let others have the blocks of the open region that were not used. */
+static void give_up_region(struct varve__mutator *mutator) {
+  uint32_t region = mutator->own_region;
+  bool rest = region != VARVE__NO_REGION && mutator->own_free;
+  varve__mutator_retire(mutator);
+  if (rest) varve__space_list_region(space_of(mutator), region);
+}
+
+varve_status varve_detach(varve_mutator *head) {
+  struct varve__mutator *mutator = mutator_of(head);
+  if (!varve__mutator_is_here(mutator)) return VARVE_THREAD;
+  if (head->frames) return VARVE_BUSY;
+  struct varve_heap *heap = head->heap;
+  if (atomic_load(&mutator->state) == MUTATOR_RUNNING) varve__safepoint_native_enter(mutator);
+  varve__lock_take(&heap->registry); /* S3: native, so nobody waits for us */
+  give_up_region(mutator);
+  unlist_mutator(heap, mutator);
+  varve__lock_release(&heap->registry);
+  heap_meta_free(heap, mutator, sizeof *mutator);
+  return VARVE_OK;
+}
+
+varve_status varve_native_enter(varve_mutator *head) {
+  struct varve__mutator *mutator = mutator_of(head);
+  if (!varve__mutator_is_here(mutator) || atomic_load(&mutator->state) != MUTATOR_RUNNING) return VARVE_THREAD;
+  varve__safepoint_native_enter(mutator);
+  return VARVE_OK;
+}
+
+varve_status varve_native_leave(varve_mutator *head) {
+  struct varve__mutator *mutator = mutator_of(head);
+  if (!varve__mutator_is_here(mutator) || atomic_load(&mutator->state) != MUTATOR_NATIVE) return VARVE_THREAD;
+  varve__safepoint_native_leave(mutator);
+  return VARVE_OK;
+}
+
+void varve_poll_slow(varve_mutator *head) {
+  VARVE_REQUIRE(varve__mutator_is_here(mutator_of(head)), "poll: mutator %s is attached to another thread",
+                mutator_of(head)->name);
+  varve__safepoint_park(mutator_of(head));
+}
+
+varve_status varve_mutator_status(const varve_mutator *head) {
+  return ((const struct varve__mutator *)head)->status;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* policy.h -- every decision in one place: when to collect, with how many workers, what is too dense to move. */
+#ifndef VARVE_CORE_POLICY_H
+#define VARVE_CORE_POLICY_H
+
+#include "core/heap.h"
+
+/* Is the heap within a quarter of its limit, or are there so many mutators that a region each would fill it? Then
+ * blocks are taken singly, and whole regions are kept free. Any thread. */
+bool varve__policy_is_pressed(const struct varve_heap *heap);
+/* Live words from which on a block of `words` capacity stays in place. */
+uint64_t varve__policy_dense_words(const struct varve_heap *heap, uint64_t words);
+/* How many workers the collection that begins now uses. World stopped. */
+uint32_t varve__policy_workers(const struct varve_heap *heap);
+/* Set the budget until the next collection from what is in use now. World stopped. */
+void varve__policy_set_budget(struct varve_heap *heap);
+
+#endif
