@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/* stats.c -- totals, histograms and the one line that describes a collection.
+ *
+ * Idea       A pause fills heap->current without a lock. At its end worker 0 adds it to the totals under stats_lock,
+ *            and anybody copies totals and last under the same lock, for as long as a memcpy takes.
+ *            Figures of the present moment (bytes in use, limit, ...) are read from where they live, relaxed: each is
+ *            true by itself, and they need not be of the same instant.
+ * Called by  worker 0 at the end of a pause; the readers on any thread.
+ */
+#include "core/stats.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/heap.h"
+
+#define SUBBUCKETS_LOG 3 /* 8 buckets per power of two */
+
+/* ---- histograms -------------------------------------------------------------------------------------------- */
+
+static unsigned bucket_of(uint64_t ns) {
+  if (ns == 0) ns = 1;
+  unsigned power = 63 - (unsigned)__builtin_clzll(ns);
+  uint64_t part = power >= SUBBUCKETS_LOG ? ns >> (power - SUBBUCKETS_LOG) : ns << (SUBBUCKETS_LOG - power);
+  unsigned bucket = power * 8 + (unsigned)(part & 7);
+  return bucket < VARVE_PAUSE_BUCKETS ? bucket : VARVE_PAUSE_BUCKETS - 1;
+}
+
+/* The middle of a bucket, so that the answer is off by half a bucket at most. */
+static uint64_t bucket_middle(unsigned bucket) {
+  return (uint64_t)(2 * (8 + bucket % 8) + 1) << bucket / 8 >> (SUBBUCKETS_LOG + 1);
+}
+
+void varve__stats_add(uint64_t histogram[VARVE_PAUSE_BUCKETS], uint64_t ns) { ++histogram[bucket_of(ns)]; }
+
+uint64_t varve_stats_percentile(const uint64_t histogram[VARVE_PAUSE_BUCKETS], double percent) {
+  uint64_t total = 0, seen = 0;
+  for (unsigned i = 0; i < VARVE_PAUSE_BUCKETS; ++i) total += histogram[i];
+  if (!total) return 0;
+  double wanted = percent <= 0 ? 0 : percent >= 100 ? (double)total : percent / 100 * (double)total;
+  unsigned last = 0;
+  for (unsigned i = 0; i < VARVE_PAUSE_BUCKETS; ++i) {
+    if (!histogram[i]) continue;
+    last = i;
+    seen += histogram[i];
+    if ((double)seen >= wanted) break;
+  }
+  return bucket_middle(last);
+}
+
+/* ---- handing over ------------------------------------------------------------------------------------------ */
+
+static void add_to_totals(varve_heap_stats *totals, const varve_collection_stats *one) {
+  ++totals->collections;
+  totals->emergencies += one->emergency;
+  totals->bytes_moved += one->bytes_moved;
+  totals->pause_ns_total += one->total_ns;
+  totals->stop_ns_total += one->stop_ns;
+  if (totals->pause_ns_max < one->total_ns) totals->pause_ns_max = one->total_ns;
+  if (totals->stop_ns_max < one->stop_ns) totals->stop_ns_max = one->stop_ns;
+  varve__stats_add(totals->pauses, one->total_ns);
+  varve__stats_add(totals->stops, one->stop_ns);
+}
+
+void varve__stats_finish(varve_heap *heap) {
+  varve__lock_take(&heap->stats_lock);
+  add_to_totals(&heap->totals, &heap->current);
+  heap->last = heap->current;
+  varve__lock_release(&heap->stats_lock);
+}
+
+/* ---- reading ----------------------------------------------------------------------------------------------- */
+
+/* The lock is the only thing that reading changes. */
+static struct varve_lock *stats_lock(const varve_heap *heap) { return (struct varve_lock *)&heap->stats_lock; }
+
+static uint64_t metadata_bytes(const varve_heap *heap) {
+  uint64_t bytes = 0;
+  for (unsigned node = 0; node < heap->topology->node_count; ++node) bytes += varve__meta_bytes(heap->meta, node);
+  return bytes;
+}
+
+/* Relaxed loads: counters that the allocator moves on; nothing is read through them. */
+static void read_present(const varve_heap *heap, varve_heap_stats *out) {
+  const struct varve_space *space = &heap->space;
+  uint64_t used = atomic_load_explicit(&space->used_blocks, memory_order_relaxed);
+  int64_t budget = atomic_load_explicit(&space->budget_blocks, memory_order_relaxed);
+  uint64_t committed = atomic_load_explicit(&space->committed, memory_order_relaxed);
+  out->bytes_allocated = atomic_load_explicit(&space->taken_blocks, memory_order_relaxed) * VARVE__BLOCK_BYTES;
+  out->bytes_in_use = used * VARVE__BLOCK_BYTES;
+  out->heap_limit = (used + (budget > 0 ? (uint64_t)budget : 0)) * VARVE__BLOCK_BYTES;
+  out->bytes_committed = committed * (VARVE__REGION_BYTES + VARVE__SIDE_BYTES);
+  out->bytes_metadata = metadata_bytes(heap);
+  out->mutators = __atomic_load_n(&heap->mutator_count, __ATOMIC_RELAXED); /* written under the registry lock */
+  out->workers = heap->options.workers;
+}
+
+void varve_heap_stats_get(const varve_heap *heap, varve_heap_stats *out) {
+  varve__lock_take(stats_lock(heap));
+  *out = heap->totals;
+  varve__lock_release(stats_lock(heap));
+  read_present(heap, out);
+}
+
+bool varve_collection_stats_get(const varve_heap *heap, varve_collection_stats *out) {
+  varve__lock_take(stats_lock(heap));
+  bool any = heap->totals.collections != 0;
+  if (any) *out = heap->last;
+  varve__lock_release(stats_lock(heap));
+  return any;
+}
+
+/* ---- the line ---------------------------------------------------------------------------------------------- */
+
+struct line {
+  char *buffer;
+  size_t capacity, length; /* length: what the whole line needs so far */
+};
+
+static void put(struct line *line, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void put(struct line *line, const char *format, ...) {
+  bool room = line->length < line->capacity;
+  va_list arguments;
+  va_start(arguments, format);
+  int length = vsnprintf(room ? line->buffer + line->length : NULL, room ? line->capacity - line->length : 0, format,
+                         arguments);
+  va_end(arguments);
+  if (length > 0) line->length += (size_t)length;
+}
+
+static double ms(uint64_t ns) { return (double)ns / 1e6; }
+static double mib(uint64_t bytes) { return (double)bytes / (1 << 20); }
+#define COUNT(n, noun) (unsigned long long)(n), noun, (n) == 1 ? "" : "s"
+
+static void put_times(struct line *line, const varve_collection_stats *stats) {
+  put(line, "#%llu %s (%s) %.2f ms: stop %.2f", (unsigned long long)stats->number,
+      stats->emergency ? "emergency" : "full", stats->cause ? stats->cause : "?", ms(stats->total_ns),
+      ms(stats->stop_ns));
+  if (stats->slowest[0]) put(line, " (%.31s)", stats->slowest);
+  put(line, " mark %.2f plan %.2f slide %.2f release %.2f", ms(stats->mark_ns), ms(stats->plan_ns),
+      ms(stats->slide_ns), ms(stats->release_ns));
+}
+
+static void put_sizes(struct line *line, const varve_collection_stats *stats) {
+  put(line, " | %.1f -> %.1f MiB live, moved %.1f MiB in %llu %s%s", mib(stats->live_before), mib(stats->live_after),
+      mib(stats->bytes_moved), COUNT(stats->groups, "group"));
+  put(line, ", freed %llu %s%s", COUNT(stats->blocks_freed, "block"));
+  put(line, " %llu %s%s", COUNT(stats->regions_freed, "region"));
+  if (stats->large_freed) put(line, " %llu large", (unsigned long long)stats->large_freed);
+}
+
+size_t varve_collection_stats_print(const varve_collection_stats *stats, char *buffer, size_t capacity) {
+  struct line line = {buffer, capacity, 0};
+  if (capacity) buffer[0] = 0;
+  put_times(&line, stats);
+  put_sizes(&line, stats);
+  put(&line, " | %llu %s%s", COUNT(stats->workers, "worker"));
+  put(&line, " %llu %s%s", COUNT(stats->steals, "steal"));
+  if (stats->mark_overflows) put(&line, " %llu %s%s", COUNT(stats->mark_overflows, "overflow"));
+  return line.length;
+}
