@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/* ffi.c -- the inline functions, out of line. The allocating twins round to the heap's granule, which their callers'
+ * VARVE_GRANULE need not match; a size that is rounded to 16 is rounded to 8 as well, so the inline path does the rest.
+ */
+#include "varve/ffi.h"
+
+#include "core/heap.h"
+#include "varve/alloc.h"
+#include "varve/mutator.h"
+#include "varve/root.h"
+#include "varve/store.h"
+
+varve_status varve_ffi_attach(varve_heap *heap, const char *name, varve_mutator **out, varve_error *error) {
+  return varve_mutator_attach(heap, name, 0, out, error);
+}
+
+void varve_ffi_poll(varve_mutator *mutator) { varve_poll(mutator); }
+
+/* ---- allocation -------------------------------------------------------------------------------------------- */
+
+/* Sizes that rounding could turn into 0 or take past the top of the address space go the slow way. */
+static bool is_small(size_t bytes) { return bytes - 1 < VARVE_SMALL_MAX; }
+
+static size_t round_to_granule(const varve_mutator *mutator, size_t bytes) {
+  return bits_round_up(bytes, mutator->heap->options.granule);
+}
+
+void *varve_ffi_alloc(varve_mutator *mutator, varve_layout layout, size_t bytes) {
+  if (VARVE_UNLIKELY(!is_small(bytes))) return varve_alloc_slow(mutator, layout, bytes);
+  return varve_alloc(mutator, layout, round_to_granule(mutator, bytes));
+}
+
+void *varve_ffi_alloc_uninit(varve_mutator *mutator, varve_layout layout, size_t bytes) {
+  if (VARVE_UNLIKELY(!is_small(bytes))) return varve_alloc_uninit_slow(mutator, layout, bytes);
+  return varve_alloc_uninit(mutator, layout, round_to_granule(mutator, bytes));
+}
+
+/* ---- objects and words ------------------------------------------------------------------------------------- */
+
+size_t varve_ffi_object_bytes(const varve_object *object) { return varve_object_bytes(object); }
+varve_layout varve_ffi_object_layout(const varve_object *object) { return varve_object_layout(object); }
+uint8_t varve_ffi_host_byte(const varve_object *object) { return varve_host_byte(object); }
+void varve_ffi_set_host_byte(varve_object *object, uint8_t value) { varve_set_host_byte(object, value); }
+varve_object *varve_ffi_untag(varve_word word) { return varve_untag(word); }
+varve_word varve_ffi_tag(const void *object, unsigned tag) { return varve_tag(object, tag); }
+
+/* ---- stores ------------------------------------------------------------------------------------------------ */
+
+void varve_ffi_store(varve_mutator *mutator, void *object, varve_word *slot, varve_word word) {
+  varve_store(mutator, object, slot, word);
+}
+
+void varve_ffi_init(varve_mutator *mutator, void *object, varve_word *slot, varve_word word) {
+  varve_init(mutator, object, slot, word);
+}
+
+varve_word varve_ffi_load(const varve_word *slot) { return varve_load(slot); }
+varve_word varve_ffi_ref_load(const varve_word *slot) { return varve_ref_load(slot); }
+
+void varve_ffi_ref_store(varve_mutator *mutator, varve_refs *refs, varve_word *slot, varve_word word) {
+  varve_ref_store(mutator, refs, slot, word);
+}
+
+varve_word varve_ffi_ref_exchange(varve_mutator *mutator, varve_refs *refs, varve_word *slot, varve_word word) {
+  return varve_ref_exchange(mutator, refs, slot, word);
+}
+
+bool varve_ffi_ref_cas(varve_mutator *mutator, varve_refs *refs, varve_word *slot, varve_word *expected,
+                       varve_word word) {
+  return varve_ref_cas(mutator, refs, slot, expected, word);
+}
+
+/* ---- frames ------------------------------------------------------------------------------------------------ */
+
+void varve_ffi_frame_push(varve_mutator *mutator, varve_frame *frame, size_t count) {
+  varve_frame_push(mutator, frame, count);
+}
+
+void varve_ffi_frame_pop(varve_mutator *mutator, varve_frame *frame) { varve_frame_pop(mutator, frame); }
