@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* topology.h -- the part of the machine this process may use: processors, memory nodes, distances, limits.
+ *
+ * Idea       hwloc tells the machine's shape; the inherited cpu binding (taskset, numactl), the memory policy of the
+ *            starting thread and the cgroup tell which part of it is ours. Everything is copied into plain arrays of
+ *            dense indices, so that the rest of the library never asks hwloc, except to pin and to place.
+ * Invariants T1 node_count >= 1 and cpu_count >= 1, whatever the machine says.
+ *            T2 nodes[i].nearest is a permutation of 0..node_count-1 by distance, and nearest[0] == i.
+ *            T3 after load only the counters of `place` change, by relaxed atomic additions; all else is constant.
+ *            T4 real == false (a described machine, for tests): placing and pinning do nothing and report success.
+ * Called by  heap.c once per heap, before any other thread knows the heap; afterwards read by any thread.
+ * Cost       about a millisecond and some host malloc at load; nothing later.
+ */
+#ifndef VARVE_NUMA_TOPOLOGY_H
+#define VARVE_NUMA_TOPOLOGY_H
+
+#include "varve/types.h"
+
+#define VARVE__CPUS_MAX 1024
+#define VARVE__NODES_MAX 64
+
+struct varve_cpu {
+  unsigned os_index;
+  unsigned node; /* dense index of its nearest usable node */
+};
+
+struct varve_node {
+  unsigned os_index;
+  uint64_t memory_bytes;
+  unsigned nearest[VARVE__NODES_MAX]; /* dense node indices, nearest first; nearest[0] is itself */
+};
+
+/* What placing met with; it never fails for these. Relaxed atomics, any thread. */
+struct varve_place_counters {
+  uint64_t refused;   /* ranges the system would not bind to their node; their memory works all the same */
+  uint64_t unadvised; /* ranges that could not be advised to be huge */
+  uint64_t touched;   /* ranges populated by touching, because MADV_POPULATE_WRITE is missing */
+};
+
+struct varve_topology {
+  unsigned cpu_count;
+  struct varve_cpu cpus[VARVE__CPUS_MAX]; /* allowed, one hardware thread a core, by hwloc's logical order */
+  unsigned node_count;
+  struct varve_node nodes[VARVE__NODES_MAX]; /* usable for memory */
+  unsigned quota_cpus;                       /* ceil of the cgroup (v1 or v2) CPU quota; 0: none */
+  uint64_t memory_limit;                     /* min(physical, cgroup memory limit), bytes */
+  bool real;                                 /* this machine, not a description of another one */
+  bool interleave;                           /* the starting thread's policy was to interleave its pages */
+  bool placed;                               /* there is more than one node to choose from, so ranges are bound */
+  uint8_t node_by_os_cpu[VARVE__CPUS_MAX];   /* dense node of every processor, allowed or not */
+  struct varve_place_counters *place;        /* host malloc */
+  void *hwloc;                               /* hwloc_topology_t; NULL when hwloc could not load anything */
+};
+
+/* Ask the machine. @return VARVE_OK; VARVE_METADATA: no memory, nothing is left behind. Any thread. */
+varve_status varve__topology_load(struct varve_topology *out, varve_error *error);
+
+/* Give back what load took. The struct itself is the caller's. */
+void varve__topology_unload(struct varve_topology *topology);
+
+/* How many collecting threads make sense: min(cores, quota), at least 1. */
+unsigned varve__topology_worker_count(const struct varve_topology *t);
+
+/* Dense index of the node nearest to a processor; for one never heard of: 0. Any thread, no system call. */
+unsigned varve__topology_node_of_cpu(const struct varve_topology *t, unsigned os_cpu);
+
+#endif
