@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: MIT */
+/* safepoint.pml -- the safepoint protocol of core/safepoint.c, for the Spin model checker.
+ *
+ * What is checked, over every interleaving of MUTATORS threads that do up to OPS operations each, one of which
+ * attaches in the middle, and which all detach in the end:
+ *
+ *   assertions       nobody touches the heap or takes memory while the collector is in its collect section (S2);
+ *                    no fast path succeeds after the poke of a stop (S1); no allocation in a retired TLAB (A1);
+ *                    a request is served by a collection that began after it, and collapses with others.
+ *   end states       nobody sleeps for ever: futexes are modelled as compare-and-sleep and wake-all.
+ *   LTL (-DLIVE)     a wanted stop comes although the others allocate for ever (weak fairness).
+ *
+ * Steps of the model <-> code
+ *   stop                 the heap's stop word: odd while a stop is wanted or in force; also the futex of the parked
+ *   arrivals, waiting    the stopper's futex word, and "the stopper may be asleep on it"
+ *   collector, registry  the collector lock (only tried, never waited for) and the lock of the list of mutators
+ *   state, limit, cursor, tlab_end   fields of a mutator; limit is the only one that others write while it runs
+ *   park()               the slow half of poll and allocation: stops while the world is stopped
+ *   restore_limit()      the owner stores its limit: store limit, load stop, and when odd take it back and park
+ *   refill()             the TLAB refill, with the block pool standing for the heap
+ *   native_enter(), native_leave(), attach(), detach()      the functions of mutator.h
+ *   request()            varve_collect and the allocation's collection request: one winner, losers park
+ *   stop_world(), collect(), resume_world()                 the stopper's three parts
+ *
+ * Every shared access here is one step and sequentially consistent, as in the code. The one relaxed access is the
+ * fast path's load of limit: it may be old, so the assertion about the poke stands at the load itself, and what
+ * follows the load counts as before the stop. -DBUG_NO_FENCE shows what a relaxed store of limit would do.
+ *
+ * What the model taught:
+ *   A thread that waits for the registry lock must not count as RUNNING (-DBUG_DETACH_RUNNING). The same holds for
+ *   every other lock that the collector holds while it waits for mutators.
+ *   The stopper may become RUNNING after it gave the locks back, because its own TLAB was retired by its own
+ *   collection: the tlab_end that it loads is the empty one whatever a second stopper does meanwhile.
+ *   A requester is RUNNING from its look at the collection count to its try at the collector lock, so no collection
+ *   can pass between the two, and winning needs no second look.
+ *
+ * Run it with tests/spin/run; every -DBUG_x below must be found.
+ */
+
+#ifndef MUTATORS
+#define MUTATORS 3
+#endif
+#ifndef OPS
+#define OPS 2
+#endif
+
+#define EMPTY 8           /* the limit of a mutator without a TLAB */
+#define TLAB_START 10
+#define TLAB_END 11       /* room for one object */
+#define ODD(word) ((word) % 2 == 1)
+#define NEXT(word) (((word) + 1) % 8)     /* of a word that is only compared for equality */
+#define NEXT_STOP(word) (1 - (word))      /* only the parity matters: who compares an old odd value sleeps as well */
+
+mtype = { ABSENT, RUNNING, NATIVE, PARKED };
+
+byte stop = 0;
+byte arrivals = 0;
+bit collector = 0;
+bit registry = 0;
+bool waiting = false;
+byte collections = 0;
+
+mtype state[MUTATORS] = ABSENT;
+byte limit[MUTATORS] = EMPTY;
+byte tlab_end[MUTATORS] = EMPTY;
+byte cursor[MUTATORS] = TLAB_START;
+
+/* Ghosts: what the assertions are about. */
+bool collecting = false;
+bool in_heap[MUTATORS];
+bool fresh[MUTATORS];        /* the TLAB was taken after the last collection */
+bool poked[MUTATORS];        /* the stop in force has written this limit */
+bool asleep[MUTATORS];       /* in futex_wait on stop */
+bool stopper_asleep = false; /* in futex_wait on arrivals */
+
+inline lock(word) { atomic { word == 0 -> word = 1 } }
+inline unlock(word) { word = 0 }
+
+inline touch() {
+  atomic { in_heap[me] = true; assert(!collecting) }
+  in_heap[me] = false
+}
+
+/* ---- sleeping ---------------------------------------------------------------------------------------------- */
+
+/* Tell the stopper that a state changed. */
+inline notify() {
+#ifndef BUG_NOTIFY_NO_COUNT
+  arrivals = NEXT(arrivals);
+#endif
+  if
+  :: waiting -> stopper_asleep = false
+  :: else
+  fi
+}
+
+/* Sleep until stop is even. */
+inline wait_for_world() {
+  do
+  :: seen = stop;
+     if
+     :: !ODD(seen) -> break
+     :: else ->
+#ifdef BUG_FUTEX_NO_COMPARE
+        asleep[me] = true;
+#else
+        atomic { if :: stop == seen -> asleep[me] = true :: else fi }
+#endif
+        !asleep[me]
+     fi
+  od
+}
+
+/* ---- the owner --------------------------------------------------------------------------------------------- */
+
+inline park() {
+  do
+  :: seen = stop;
+     if
+     :: !ODD(seen) -> break
+     :: else ->
+#ifdef BUG_NOTIFY_EARLY
+        notify();
+        state[me] = PARKED;
+#else
+        state[me] = PARKED;
+        notify();
+#endif
+        wait_for_world();
+        state[me] = RUNNING
+#ifdef BUG_RESUME_NO_RECHECK
+        ; limit[me] = tlab_end[me]; break
+#endif
+     fi
+  od
+}
+
+inline restore_limit() {
+#ifdef BUG_RESUME_NO_RECHECK
+  skip
+#else
+  do
+  ::
+#ifdef BUG_NO_FENCE
+     seen = stop;
+     mine = tlab_end[me];
+     limit[me] = mine;
+#else
+     mine = tlab_end[me];
+     limit[me] = mine;
+     seen = stop;
+#endif
+     if
+     :: !ODD(seen) -> break
+     :: else -> limit[me] = 0; park()
+     fi
+  od
+#endif
+}
+
+/* Take a block from the pool. */
+inline refill() {
+  touch();
+  atomic { fresh[me] = true; cursor[me] = TLAB_START; tlab_end[me] = TLAB_END };
+#if defined(BUG_LOST_POKE) || defined(BUG_RESUME_NO_RECHECK)
+  limit[me] = tlab_end[me]
+#else
+  restore_limit()
+#endif
+}
+
+inline allocate() {
+  do
+  :: atomic { mine = limit[me]; assert(!(poked[me] && cursor[me] + 1 <= mine)) };
+     if
+     :: cursor[me] + 1 <= mine ->
+        atomic { assert(fresh[me]); cursor[me] = cursor[me] + 1 };
+        touch();
+        break
+     :: else ->
+        park();
+        refill()
+     fi
+  od
+}
+
+inline poll() {
+  if
+  :: limit[me] == 0 -> park(); restore_limit()
+  :: else
+  fi
+}
+
+inline native_enter() {
+  state[me] = NATIVE;
+  if
+  :: ODD(stop) -> notify()
+  :: else
+  fi
+}
+
+inline native_leave() {
+  do
+  :: state[me] = RUNNING;
+#ifdef BUG_NATIVE_LEAVE_NO_RECHECK
+     limit[me] = tlab_end[me];
+     break
+#else
+     seen = stop;
+     if
+     :: !ODD(seen) -> restore_limit(); break
+     :: else ->
+        state[me] = NATIVE;
+#ifndef BUG_NATIVE_LEAVE_NO_NOTIFY
+        notify();
+#endif
+        wait_for_world()
+     fi
+#endif
+  od
+}
+
+inline attach() {
+#ifndef BUG_ATTACH_NO_LOCK
+  lock(registry);
+#endif
+  tlab_end[me] = EMPTY;
+  limit[me] = EMPTY;
+  state[me] = RUNNING;
+#ifndef BUG_ATTACH_NO_LOCK
+  unlock(registry)
+#endif
+}
+
+inline detach() {
+#ifndef BUG_DETACH_RUNNING
+  native_enter();
+#endif
+  lock(registry);
+  tlab_end[me] = EMPTY;
+  state[me] = ABSENT;
+  unlock(registry)
+}
+
+/* ---- the stopper ------------------------------------------------------------------------------------------- */
+
+/* Wait until every other mutator has stopped; `each` walks the list. */
+inline wait_for_mutators() {
+  do
+  :: waiting = true;
+     mine = arrivals;
+     each = 0;
+     do
+     :: each == MUTATORS -> break
+     :: each < MUTATORS ->
+        if
+        :: each != me && state[each] == RUNNING -> break
+        :: else -> each++
+        fi
+     od;
+     if
+     :: each == MUTATORS -> break
+     :: else ->
+        atomic { if :: arrivals == mine -> stopper_asleep = true :: else fi };
+        !stopper_asleep
+     fi
+  od;
+  each = 0;
+  mine = 0;
+  atomic { waiting = false; arrivals = 0 } /* the count itself means nothing between stops: fewer states */
+}
+
+inline stop_world() {
+  state[me] = PARKED;
+  lock(registry);
+#ifndef BUG_POKE_BEFORE_STOP
+  stop = NEXT_STOP(stop);
+#endif
+  each = 0;
+  do
+  :: each < MUTATORS ->
+     atomic {
+       if
+       :: each != me && state[each] != ABSENT -> limit[each] = 0; poked[each] = true
+       :: else
+       fi
+     };
+     each++
+  :: else -> break
+  od;
+#ifdef BUG_POKE_BEFORE_STOP
+  stop = NEXT_STOP(stop);
+#endif
+  wait_for_mutators()
+}
+
+/* The collect section: others are still, every TLAB is retired. */
+inline collect() {
+  atomic {
+    collecting = true;
+    for (each : 0 .. MUTATORS - 1) { assert(!in_heap[each]) }
+    each = 0
+  };
+  do
+  :: each < MUTATORS ->
+     atomic {
+       if :: state[each] != ABSENT -> tlab_end[each] = EMPTY; fresh[each] = false :: else fi;
+       each++
+     }
+  :: else -> break
+  od;
+  atomic {
+    for (each : 0 .. MUTATORS - 1) { assert(!in_heap[each]) }
+    each = 0;
+    collections++;
+    collecting = false
+  }
+}
+
+inline resume_world() {
+#ifdef BUG_WAKE_BEFORE_STOP
+  wake_all();
+#endif
+  atomic {
+    for (each : 0 .. MUTATORS - 1) { poked[each] = false }
+    each = 0;
+    stop = NEXT_STOP(stop)
+  };
+#ifndef BUG_WAKE_BEFORE_STOP
+  wake_all();
+#endif
+  unlock(registry);
+  unlock(collector);
+  state[me] = RUNNING;
+  restore_limit()
+}
+
+inline wake_all() {
+  atomic {
+    for (each : 0 .. MUTATORS - 1) { asleep[each] = false }
+    each = 0
+  }
+}
+
+/* Ask for a collection; come back when one has begun and ended after the request. */
+inline request() {
+  wanted = collections;
+  do
+#ifndef BUG_NO_COLLAPSE
+  :: collections != wanted -> break
+  :: else ->
+#else
+  :: true ->
+#endif
+     if
+     :: atomic { collector == 0 -> collector = 1 };
+        stop_world();
+        assert(collections == wanted);
+        collect();
+        resume_world();
+        break
+     :: atomic { collector == 1 -> skip };
+        park();
+        restore_limit()
+     fi
+  od;
+  wanted = 0
+}
+
+/* ---- the threads ------------------------------------------------------------------------------------------- */
+
+#ifndef LIVE
+
+proctype mutator(byte me) {
+  byte seen = 0, mine = 0, each = 0, wanted = 0, ops = 0;
+  if
+  :: state[me] == ABSENT -> attach()
+  :: else
+  fi;
+  do
+  :: ops < OPS ->
+     ops++;
+     if /* "true", because an else that stands first in a branch would weigh all branches */
+     :: true -> allocate()
+     :: true -> poll(); touch()
+     :: true -> native_enter(); native_leave(); touch()
+     :: true -> request(); touch()
+     fi;
+     seen = 0; mine = 0
+  :: true -> break
+  od;
+  detach()
+}
+
+init {
+  byte i = 0;
+  atomic {
+    do
+    :: i < MUTATORS - 1 -> state[i] = RUNNING; i++
+    :: else -> break
+    od;
+    i = 0;
+    do
+    :: i < MUTATORS -> run mutator(i); i++
+    :: else -> break
+    od
+  }
+}
+
+#else /* one thread allocates for ever, one goes in and out of native state, one asks once */
+
+proctype allocator(byte me) {
+  byte seen = 0, mine = 0;
+end:
+  do
+  :: allocate(); cursor[me] = TLAB_START /* an endless TLAB: nothing but the poke ends the fast path */
+  od
+}
+
+proctype requester(byte me) {
+  byte seen = 0, mine = 0, each = 0, wanted = 0;
+  request();
+  detach()
+}
+
+proctype native(byte me) {
+  byte seen = 0, mine = 0;
+end:
+  do
+  :: native_enter(); native_leave()
+  od
+}
+
+init {
+  atomic {
+    state[0] = RUNNING; state[1] = RUNNING; state[2] = RUNNING;
+    run allocator(0); run requester(1); run native(2)
+  }
+}
+
+ltl stops { [] (ODD(stop) -> <> !ODD(stop)) }
+
+#endif
