@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/* root_table.h -- the root tables from the inside, shared by root.c, refs.c and handle.c.
+ *
+ * Everything here is written under `lock`, which registrations take and which the collector holds in a pause. The
+ * exception is what hangs below a slab: words and bits of a chunk change without a lock (regions/slab.h).
+ *
+ * Tasks cost one array entry each. `needed` counts the entries that a pause would use if every mutator that has been
+ * attached at once were attached; whatever raises it makes the array larger first, so a pause never allocates.
+ */
+#ifndef VARVE_CORE_ROOT_TABLE_H
+#define VARVE_CORE_ROOT_TABLE_H
+
+#include "core/heap.h"
+#include "core/interval.h"
+#include "core/root.h"
+#include "regions/slab.h"
+
+#define ROOT_STRETCH_WORDS ((size_t)1 << 16) /* words of an array in one task: 512 KiB, a fraction of a millisecond */
+
+enum root_kind { ROOT_SLOTS, ROOT_ARRAY, ROOT_SLAB, ROOT_HANDLES, ROOT_CALLBACK };
+
+/* One registration. */
+struct root_table {
+  struct root_table *next, *previous; /* in roots->tables */
+  varve_heap *heap;
+  enum root_kind kind;
+  bool untracked;         /* ROOT_ARRAY */
+  varve_word *base;       /* ROOT_SLOTS, ROOT_ARRAY; */
+  size_t stride, count;   /* bytes; words */
+  const uint64_t *bitmap; /* in host memory; NULL: all words */
+  varve_root_fn *fn;      /* ROOT_CALLBACK */
+  void *context;
+  size_t parts;
+  struct varve_slab slab; /* ROOT_SLAB, ROOT_HANDLES */
+  char name[48];
+};
+
+/* What varve/root.h calls refs: a table of kind ROOT_SLAB or ROOT_ARRAY. */
+struct varve_refs {
+  struct root_table table;
+};
+
+struct root_task {
+  struct root_table *table;       /* NULL: the frames of `mutator` */
+  struct varve__mutator *mutator;
+  struct varve_slab_chunk *chunk; /* ROOT_SLAB, ROOT_HANDLES */
+  size_t part;                    /* first word of the stretch, or the callback's part */
+};
+
+struct varve_roots {
+  varve_heap *heap;
+  struct varve_lock lock;
+  struct root_table *tables;
+  struct root_table handles; /* always there, and in the list */
+  struct varve_intervals words;
+  struct root_task *tasks;
+  size_t task_count, capacity; /* tasks of this pause; room in the array */
+  size_t needed, mutators;     /* entries a pause may use; of these, for mutators */
+};
+
+static inline size_t root_stretches(size_t words) { return (words + ROOT_STRETCH_WORDS - 1) / ROOT_STRETCH_WORDS; }
+
+/* All under the lock. */
+bool varve__root_reserve_tasks(struct varve_roots *roots, size_t more); /* room for `needed` + more; counts them */
+void varve__root_list(struct varve_roots *roots, struct root_table *table);
+void varve__root_unlist(struct varve_roots *roots, struct root_table *table, size_t tasks);
+struct root_table *varve__root_table_new(varve_heap *heap, enum root_kind kind, const char *name);
+void varve__root_table_free(struct root_table *table);
+/* Are these evenly spaced words in order, outside the heap, and in no table yet? `status`: VARVE_ROOT, VARVE_OVERLAP. */
+varve_status varve__root_check_words(struct varve_roots *roots, const struct root_table *table, varve_error *error);
+
+/* Add a chunk to the table's slab, with its task and its interval. False: no memory. Takes the lock. */
+bool varve__root_grow_slab(struct root_table *table, unsigned node);
+/* Take the table's chunks out of the intervals, before its slab is closed. Under the lock. */
+void varve__root_forget_chunks(struct varve_roots *roots, struct root_table *table);
+
+#endif
