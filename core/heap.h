@@ -54,7 +54,7 @@ struct varve_heap {
   const char *cause;           /* of the collection in progress */
   uint64_t wanted_blocks;      /* what the requester could not get: the plan must free at least this much */
   uint64_t live_bytes;         /* after the last collection */
-  uint32_t futile;             /* collections in a row that freed less than was wanted */
+  size_t root_tasks;           /* of this pause */
 
   struct varve_lock stats_lock;
   varve_collection_stats current; /* being filled in a pause */

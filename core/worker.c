@@ -114,7 +114,7 @@ static int start_thread(struct varve_heap *heap, uint32_t index) {
   int failed = pthread_create(&thread->thread, NULL, worker_main, thread);
   if (failed) return failed;
   char name[16];
-  snprintf(name, sizeof name, "varve-%u", index);
+  snprintf(name, sizeof name, "varve-%u", index % 1000u);
   pthread_setname_np(thread->thread, name);
   return 0;
 }

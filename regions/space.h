@@ -67,7 +67,8 @@ enum varve_block_flag {
   BLOCK_MOVES = 1,  /* in a group: its objects are forwarded by dst1, dst2, split */
   BLOCK_TARGET = 2, /* in a group, and receives objects */
   BLOCK_DENSE = 4,  /* skipped: too full */
-  BLOCK_PINNED = 8  /* skipped: must stay */
+  BLOCK_PINNED = 8, /* skipped: must stay */
+  BLOCK_FREE_LATER = 16 /* a MEDIUM region that the release has emptied */
 };
 
 /* One block's descriptor. dst1, dst2, split and flags are meaningful from the plan to the release of one pause. */

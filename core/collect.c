@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/* collect.c -- one collection, from the stop to the resume. Read varve__collect's list of phases first.
+ *
+ *   stop      every mutator is parked or native; TLABs are retired             safepoint.c, mutator.c
+ *   mark      bits are set for exactly the reachable objects                   mark.c
+ *   plan      every source block knows where its objects go                    plan.c, plan_large.c
+ *   slide     every slot and root refers to a new address; objects are there   compact.c
+ *   release   bitmaps, blocks, ages and the budget describe the heap as it is  compact.c, policy.c
+ *   resume    mutators run                                                     safepoint.c
+ *
+ * Between two phases the verifier may look (option verify). Damage stops the process with phase and place.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/check.h"
+#include "core/base/clock.h"
+#include "core/compact.h"
+#include "core/heap.h"
+#include "core/mark.h"
+#include "core/mutator.h"
+#include "core/plan.h"
+#include "core/policy.h"
+#include "core/root.h"
+#include "core/safepoint.h"
+#include "core/stats.h"
+#include "core/verify.h"
+#include "core/worker.h"
+
+/* ---- the verifier's edges ---- */
+
+static void require_sound(struct varve_heap *heap, const char *edge, varve_status status, const varve_error *error) {
+  if (status == VARVE_OK) return;
+  varve__log(heap, 0, "collection %llu, %s: %s", (unsigned long long)heap->current.number, edge, error->detail);
+  varve__fatal(__FILE__, __LINE__, "collection %llu, %s: %s", (unsigned long long)heap->current.number, edge,
+               error->detail);
+}
+
+static void verify_before(struct varve_heap *heap, struct varve_snapshot *snapshot) {
+  varve_error error = {0};
+  if (!heap->options.verify && !heap->store_log) return;
+  require_sound(heap, "before marking", varve__verify_trace(heap->verifier, snapshot, &error), &error);
+  if (heap->store_log)
+    require_sound(heap, "before marking", varve__verify_stores(heap->verifier, &error), &error);
+}
+
+static void verify_marks(struct varve_heap *heap, const struct varve_snapshot *snapshot) {
+  varve_error error = {0};
+  if (heap->options.verify >= 2)
+    require_sound(heap, "after marking", varve__verify_marks(heap->verifier, snapshot, &error), &error);
+}
+
+static void verify_plan(struct varve_heap *heap) {
+  varve_error error = {0};
+  if (heap->options.verify >= 2)
+    require_sound(heap, "after planning", varve__verify_plan(heap->verifier, &error), &error);
+}
+
+static void verify_after(struct varve_heap *heap, const struct varve_snapshot *snapshot) {
+  varve_error error = {0};
+  if (heap->options.verify)
+    require_sound(heap, "after the release", varve__verify_after(heap->verifier, snapshot, &error), &error);
+  if (heap->store_log) varve__verify_sync_stores(heap->verifier);
+}
+
+/* ---- phases ---- */
+
+static uint64_t used_bytes(const struct varve_heap *heap) {
+  return atomic_load_explicit(&heap->space.used_blocks, memory_order_relaxed) * VARVE__BLOCK_BYTES;
+}
+
+static void begin(struct varve_heap *heap, const char *cause, uint32_t blocks) {
+  varve__roots_lock(heap->roots);
+  for (struct varve__mutator *m = heap->mutators; m; m = m->next) varve__mutator_retire(m);
+  heap->root_tasks = varve__roots_prepare(heap->roots);
+  heap->wanted_blocks = blocks;
+  varve_collection_stats *stats = &heap->current;
+  stats->number = atomic_load(&heap->collections) + 1;
+  stats->cause = cause;
+  stats->live_before = used_bytes(heap);
+  stats->workers = varve__workers_begin(heap, varve__policy_workers(heap));
+}
+
+static void mark(struct varve_heap *heap) {
+  varve__mark_begin(heap);
+  varve__workers_run(heap, varve__mark_clear_worker);
+  varve__workers_run(heap, varve__mark_worker);
+  varve__mark_finish(heap);
+}
+
+static void plan_groups(struct varve_heap *heap, bool emergency) {
+  varve__plan_group(heap, emergency);
+  varve__workers_run(heap, varve__plan_target_worker);
+}
+
+static void plan(struct varve_heap *heap, bool emergency) {
+  varve__plan_begin(heap);
+  varve__workers_run(heap, varve__plan_count_worker);
+  varve__plan_large_sweep(heap);
+  plan_groups(heap, emergency);
+  if (!emergency && !varve__plan_is_enough(heap)) {
+    varve__plan_undo(heap);
+    plan_groups(heap, true);
+  }
+  heap->current.emergency = heap->plan->emergency;
+}
+
+/* When nothing moves there is nothing to fix. */
+static void slide(struct varve_heap *heap) {
+  if (!heap->plan->group_count && !heap->plan->large_count) return;
+  varve__compact_begin(heap);
+  varve__workers_run(heap, varve__compact_slide_worker);
+  varve__compact_move_large(heap);
+}
+
+static void release(struct varve_heap *heap) {
+  varve__compact_begin(heap);
+  varve__workers_run(heap, varve__compact_release_worker);
+  varve__compact_finish(heap);
+  varve__policy_set_budget(heap);
+}
+
+static uint64_t lap(uint64_t *since) {
+  uint64_t now = varve__clock_ns(), spent = now - *since;
+  *since = now;
+  return spent;
+}
+
+static void collect_stw(struct varve_heap *heap, bool emergency) {
+  struct varve_snapshot snapshot = {0};
+  varve_collection_stats *stats = &heap->current;
+  verify_before(heap, &snapshot);
+  uint64_t time = varve__clock_ns();
+  mark(heap);
+  stats->mark_ns = lap(&time);
+  verify_marks(heap, &snapshot);
+  lap(&time);
+  plan(heap, emergency);
+  stats->plan_ns = lap(&time);
+  verify_plan(heap);
+  lap(&time);
+  slide(heap);
+  stats->slide_ns = lap(&time);
+  release(heap);
+  stats->release_ns = lap(&time);
+  verify_after(heap, &snapshot);
+}
+
+static void report(struct varve_heap *heap) {
+  char line[512];
+  varve__stats_finish(heap);
+  if (heap->options.log_level >= 1) {
+    varve_collection_stats_print(&heap->last, line, sizeof line);
+    varve__log(heap, 1, "%s", line);
+  }
+  if (heap->options.on_collection) heap->options.on_collection(heap->options.context, &heap->last);
+}
+
+static void end(struct varve_heap *heap, uint64_t began) {
+  varve_collection_stats *stats = &heap->current;
+  stats->live_after = heap->live_bytes;
+  stats->committed = atomic_load_explicit(&heap->space.committed, memory_order_relaxed) *
+                     (uint64_t)(VARVE__REGION_BYTES + VARVE__SIDE_BYTES);
+  stats->total_ns = varve__clock_ns() - began;
+  report(heap);
+  varve__roots_unlock(heap->roots);
+  atomic_fetch_add(&heap->collections, 1);
+}
+
+bool varve__collect(struct varve__mutator *mutator, const char *cause, uint64_t seen, uint32_t blocks) {
+  struct varve_heap *heap = mutator->head.heap;
+  uint64_t began = varve__clock_ns();
+  if (!varve__safepoint_stop(mutator, seen)) return false;
+  begin(heap, cause, blocks);
+  collect_stw(heap, strcmp(cause, "emergency") == 0);
+  end(heap, began);
+  varve__safepoint_resume(mutator);
+  return true;
+}
+
+/* ---- public ---- */
+
+varve_status varve_collect(varve_mutator *head) {
+  struct varve__mutator *mutator = mutator_of(head);
+  if (!varve__mutator_is_here(mutator) || atomic_load(&mutator->state) != MUTATOR_RUNNING) return VARVE_THREAD;
+  varve__collect(mutator, "requested", atomic_load(&head->heap->collections), 0);
+  return VARVE_OK;
+}
+
+static varve_status verify_stopped(struct varve_heap *heap, varve_error *error) {
+  varve__roots_lock(heap->roots);
+  for (struct varve__mutator *m = heap->mutators; m; m = m->next) varve__mutator_retire(m);
+  heap->root_tasks = varve__roots_prepare(heap->roots);
+  varve_status status = varve__verify_heap(heap->verifier, error);
+  varve__roots_unlock(heap->roots);
+  return status;
+}
+
+varve_status varve_verify(varve_mutator *head, varve_error *error) {
+  struct varve__mutator *mutator = mutator_of(head);
+  struct varve_heap *heap = head->heap;
+  if (!varve__mutator_is_here(mutator) || atomic_load(&mutator->state) != MUTATOR_RUNNING)
+    return varve__error(error, VARVE_THREAD, "verify: mutator %s is native, or of another thread", mutator->name);
+  while (!varve__safepoint_stop(mutator, atomic_load(&heap->collections))) continue;
+  varve_status status = verify_stopped(heap, error);
+  varve__safepoint_resume(mutator);
+  return status;
+}

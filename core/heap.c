@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/* heap.c -- creation and end of a heap: options, topology, metadata, space, tables, in this order; backwards at the
+ * end, and from wherever a creation failed.
+ *
+ * The heap object and the topology come from the system directly, so that the metadata arenas can end last.
+ */
+#include "core/heap.h"
+
+#include <string.h>
+
+#include "core/mark.h"
+#include "core/options.h"
+#include "core/plan.h"
+#include "core/policy.h"
+#include "core/root.h"
+#include "core/verify.h"
+#include "core/worker.h"
+#include "numa/place.h"
+
+#define PAGE ((size_t)4096)
+
+/* The heap and its topology in one mapping. */
+struct heap_memory {
+  struct varve_heap heap;
+  struct varve_topology topology;
+};
+
+static size_t memory_bytes(void) { return bits_round_up(sizeof(struct heap_memory), PAGE); }
+
+static void close_heap(struct varve_heap *heap) {
+  varve__workers_close(heap);
+  if (heap->verifier) varve__verifier_close(heap->verifier);
+  varve__plan_close(heap);
+  varve__marker_close(heap);
+  if (heap->roots) varve__roots_close(heap->roots);
+  if (heap->layouts.entries) varve__layouts_close(&heap->layouts, heap->meta);
+  if (heap->store_log) varve__place_release(heap->store_log, heap->space.bytes);
+  if (heap->space.base) varve__space_close(&heap->space);
+  if (heap->meta) varve__meta_close(heap->meta);
+  varve__topology_unload(heap->topology);
+  varve__place_release(heap, memory_bytes());
+}
+
+static varve_status resolve_options(struct varve_heap *heap, const varve_options *options, varve_error *error) {
+  if (options) heap->options = *options;
+  else varve_options_init(&heap->options);
+  varve_status status = varve__options_environment(&heap->options, error);
+  if (status == VARVE_OK) status = varve__options_resolve(&heap->options, heap->topology, error);
+  heap->slot_tags = heap->options.slot_tags;
+  heap->ref_tags = heap->options.ref_tags;
+  return status;
+}
+
+static uint32_t initial_regions(const struct varve_heap *heap) {
+  uint64_t regions = heap->options.heap_initial / (VARVE__REGION_BYTES + VARVE__SIDE_BYTES);
+  return regions ? (uint32_t)regions : 1;
+}
+
+static varve_status open_space(struct varve_heap *heap, varve_error *error) {
+  const varve_options *o = &heap->options;
+  if (!varve__space_open(&heap->space, heap->topology, o->heap_max, o->huge_pages))
+    return varve__error(error, VARVE_RESERVE, "heap-max=%llu: the system refused the address space",
+                        (unsigned long long)o->heap_max);
+  uint32_t wanted = initial_regions(heap), got = varve__space_populate(&heap->space, wanted);
+  if (got < wanted)
+    return varve__error(error, VARVE_COMMIT, "heap-initial=%llu: memory for %u of %u regions",
+                        (unsigned long long)o->heap_initial, got, wanted);
+  varve__policy_set_budget(heap);
+  return VARVE_OK;
+}
+
+/* The store log mirrors the heap: reserved and readable as a whole, with memory only where it is used. */
+static bool open_store_log(struct varve_heap *heap) {
+#ifdef VARVE_STORE_LOG
+  if (!heap->options.check_stores) return true;
+  heap->store_log = varve__place_reserve(heap->space.bytes, VARVE__REGION_BYTES);
+  return heap->store_log &&
+         varve__place_commit(heap->topology, heap->store_log, heap->space.bytes, 0, false, false);
+#else
+  return !heap->options.check_stores;
+#endif
+}
+
+static varve_status open_tables(struct varve_heap *heap, varve_error *error) {
+  if (!(heap->meta = varve__meta_open(heap->topology)) || !varve__layouts_open(&heap->layouts) ||
+      !(heap->roots = varve__roots_open(heap)) || !(heap->workers = varve__workers_open(heap)) ||
+      !varve__marker_open(heap) || !varve__plan_open(heap) || !(heap->verifier = varve__verifier_open(heap)))
+    return varve__error(error, VARVE_METADATA, "no memory for the collector's tables");
+  if (!open_store_log(heap))
+    return varve__error(error, VARVE_OPTION, "check-stores=1: needs a library built with VARVE_STORE_LOG, and memory");
+  return VARVE_OK;
+}
+
+varve_status varve_heap_create(const varve_options *options, varve_heap **out, varve_error *error) {
+  if (!out) return varve__error(error, VARVE_ARGUMENT, "heap_create: out must not be null");
+  struct heap_memory *memory = varve__place_reserve(memory_bytes(), PAGE);
+  struct varve_topology none = {.node_count = 1};
+  if (!memory || !varve__place_commit(&none, memory, memory_bytes(), 0, false, false))
+    return varve__error(error, VARVE_METADATA, "no memory for a heap object");
+  struct varve_heap *heap = &memory->heap;
+  heap->topology = &memory->topology;
+  varve_status status = varve__topology_load(heap->topology, error);
+  if (status == VARVE_OK) status = resolve_options(heap, options, error);
+  if (status == VARVE_OK) status = open_space(heap, error);
+  if (status == VARVE_OK) status = open_tables(heap, error);
+  if (status == VARVE_OK) *out = heap;
+  else close_heap(heap);
+  return status;
+}
+
+varve_status varve_heap_destroy(varve_heap *heap) {
+  if (!heap) return VARVE_ARGUMENT;
+  varve__lock_take(&heap->registry);
+  bool busy = heap->mutator_count != 0;
+  varve__lock_release(&heap->registry);
+  if (busy) return VARVE_BUSY;
+  close_heap(heap);
+  return VARVE_OK;
+}
+
+const varve_options *varve_heap_options(const varve_heap *heap) { return &heap->options; }
+
+bool varve_heap_contains(const varve_heap *heap, const void *address) {
+  return space_contains(&heap->space, (uint64_t)(uintptr_t)address);
+}

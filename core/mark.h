@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* mark.h -- marking: set the bitmap's bits for exactly the reachable objects.
+ *
+ * The driver calls, in this order, each on all workers: clear, mark; worker 0 then varve__mark_finish. The serial
+ * reference is the verifier's trace (verify.c), which shares no code with this file but the scan template.
+ */
+#ifndef VARVE_CORE_MARK_H
+#define VARVE_CORE_MARK_H
+
+#include "core/heap.h"
+
+struct varve_marker *varve__marker_open(struct varve_heap *heap); /* NULL: no memory */
+void varve__marker_close(struct varve_heap *heap);
+
+/* Worker 0, before the phases: reset the claims. */
+void varve__mark_begin(struct varve_heap *heap);
+/* Worker function: zero the bitmap of every block that may have bits. */
+void varve__mark_clear_worker(struct varve_heap *heap, uint32_t worker);
+/* Worker function: mark from the roots until nothing is left anywhere. */
+void varve__mark_worker(struct varve_heap *heap, uint32_t worker);
+/* Worker 0, after them: rescan what the segment pool had no room for, until that is done too; note the figures. */
+void varve__mark_finish(struct varve_heap *heap);
+
+#endif

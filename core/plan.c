@@ -1,0 +1,517 @@
+/* SPDX-License-Identifier: MIT */
+/* plan.c -- count, group, target: see plan.h for the idea and the invariants.
+ *
+ * Source     Groups and the one split per block follow from in-order sliding: Abuaiadh et al., OOPSLA 2004 (bit
+ *            counting, order kept), with the difference that the heap is cut into independent groups.
+ * Called by  collect.c; world stopped.
+ * Needs      the bitmap final (M1).   Leaves  every source's dst1, dst2, split and BLOCK_MOVES set.
+ * Cost       one read of the bitmap (16 MiB a GiB), 32 bytes written a block. Memory: none, arrays are opened with
+ *            the heap.
+ */
+#include "core/plan.h"
+
+#include <string.h>
+
+#include "core/base/check.h"
+#include "core/policy.h"
+#include "core/walk.h"
+#include "core/worker.h"
+
+#define GROUP_REGIONS_MIN 4u
+#define GROUP_REGIONS_MAX 16u
+#define GROUPS_PER_WORKER 4u
+
+/* ---- open and close ---- */
+
+static size_t array_bytes(uint32_t capacity) {
+  return (size_t)capacity * (4 * sizeof(uint32_t) + sizeof(struct varve_group) + sizeof(struct varve_large_move));
+}
+
+struct varve_plan *varve__plan_open(struct varve_heap *heap) {
+  struct varve_plan *plan = heap_meta_alloc(heap, sizeof *plan);
+  if (!plan) return NULL;
+  heap->plan = plan;
+  plan->capacity = heap->space.limit_regions * VARVE__REGION_BLOCKS;
+  char *memory = heap_meta_alloc(heap, array_bytes(plan->capacity));
+  if (!memory) return NULL; /* the heap closes what there is */
+  size_t n = plan->capacity;
+  plan->groups = (struct varve_group *)memory;
+  plan->large = (struct varve_large_move *)(plan->groups + n);
+  plan->by_age = (uint32_t *)(plan->large + n);
+  plan->sequence = plan->by_age + 2 * n;
+  plan->order = plan->sequence + n;
+  return plan;
+}
+
+void varve__plan_close(struct varve_heap *heap) {
+  if (!heap->plan) return;
+  heap_meta_free(heap, heap->plan->groups, array_bytes(heap->plan->capacity));
+  heap_meta_free(heap, heap->plan, sizeof *heap->plan);
+  heap->plan = NULL;
+}
+
+/* ---- count ---- */
+
+static void count_block(struct varve_space *space, uint32_t block) {
+  const uint64_t *bitmap = space_block_bitmap(space, block);
+  uint16_t *ranks = space->ranks + (size_t)block * VARVE__BLOCK_LINES;
+  unsigned live = 0;
+  for (unsigned line = 0; line < VARVE__BLOCK_LINES; ++line) {
+    ranks[line] = (uint16_t)live;
+    live += bits_count(bitmap[line]);
+  }
+  space->blocks[block].live = (uint16_t)live;
+  space->blocks[block].flags = 0;
+}
+
+static void count_region(struct varve_space *space, uint32_t region) {
+  struct varve_region *r = &space->regions[region];
+  uint8_t kind = atomic_load_explicit(&r->kind, memory_order_relaxed);
+  r->flags = 0;
+  r->live = 0;
+  if (kind < REGION_SMALL) return;
+  for (uint32_t b = region * VARVE__REGION_BLOCKS; b < (region + 1) * VARVE__REGION_BLOCKS; ++b) {
+    if (space->blocks[b].kind == BLOCK_FREE) continue;
+    count_block(space, b);
+    r->live += space->blocks[b].live;
+  }
+}
+
+void varve__plan_begin(struct varve_heap *heap) {
+  struct varve_plan *plan = heap->plan;
+  atomic_store_explicit(&plan->next_region, 0, memory_order_relaxed);
+  atomic_store_explicit(&plan->moved_words, 0, memory_order_relaxed);
+  atomic_store_explicit(&plan->in_place_words, 0, memory_order_relaxed);
+  atomic_store_explicit(&plan->freed_blocks, 0, memory_order_relaxed);
+}
+
+void varve__plan_count_worker(struct varve_heap *heap, uint32_t worker) {
+  struct varve_plan *plan = heap->plan;
+  uint32_t region, counted = 0;
+  while ((region = atomic_fetch_add_explicit(&plan->next_region, 1, memory_order_relaxed)) <
+         heap->space.region_count) {
+    if (atomic_load_explicit(&heap->space.regions[region].kind, memory_order_relaxed) >= REGION_SMALL) ++counted;
+    count_region(&heap->space, region);
+  }
+  if (worker < VARVE_STATS_WORKERS) heap->current.worker[worker].regions_counted = counted;
+}
+
+/* ---- group ---- */
+
+/* What grouping keeps while it walks. `small`, `medium`: the open group of each kind and node is at most one. */
+struct grouping {
+  struct varve_heap *heap;
+  struct varve_plan *plan;
+  uint64_t dense_block, dense_region; /* words from which on a block, a MEDIUM region stays */
+  uint32_t group_regions;
+  uint32_t spare_region;              /* move-everything: where spare blocks come from */
+};
+
+static void enter_age(struct varve_plan *plan, uint32_t age, uint32_t entry) {
+  VARVE_ALWAYS(age < 2 * plan->capacity, "plan: age %u of entry %u is out of range", age, entry);
+  plan->by_age[age] = entry + 1;
+}
+
+/* Every block and MEDIUM region in use into by_age. @return the ages in use. */
+static uint32_t sort_by_age(struct varve_heap *heap) {
+  struct varve_plan *plan = heap->plan;
+  struct varve_space *space = &heap->space;
+  uint32_t ages = atomic_load_explicit(&space->next_age, memory_order_relaxed);
+  memset(plan->by_age, 0, ages * sizeof *plan->by_age);
+  for (uint32_t r = 0; r < space->region_count; ++r) {
+    uint8_t kind = atomic_load_explicit(&space->regions[r].kind, memory_order_relaxed);
+    if (kind == REGION_MEDIUM) enter_age(plan, space->regions[r].age, r | VARVE__MEDIUM_ENTRY);
+    if (kind != REGION_SMALL) continue;
+    for (uint32_t b = r * VARVE__REGION_BLOCKS; b < (r + 1) * VARVE__REGION_BLOCKS; ++b)
+      if (space->blocks[b].kind == BLOCK_SMALL) enter_age(plan, space->blocks[b].age, b);
+  }
+  return ages;
+}
+
+static struct varve_group *open_group(struct grouping *g, bool medium) {
+  struct varve_plan *plan = g->plan;
+  struct varve_group *group = &plan->groups[plan->group_count];
+  *group = (struct varve_group){.first = plan->order_count, .spare = VARVE__NO_SPARE, .medium = medium};
+  return group;
+}
+
+/* A group must free something: its live words fit fewer blocks (regions) than it has, or everything shall move. */
+static bool group_pays(const struct grouping *g, const struct varve_group *group) {
+  uint64_t capacity = group->medium ? VARVE__REGION_WORDS : VARVE__BLOCK_WORDS;
+  if (!group->count) return false;
+  return g->heap->options.move_everything || group->live <= (uint64_t)(group->count - 1) * capacity;
+}
+
+static void set_moves(struct varve_space *space, const struct varve_group *group, uint32_t unit) {
+  if (!group->medium) {
+    space->blocks[unit].flags |= BLOCK_MOVES;
+    return;
+  }
+  space->regions[unit].flags |= BLOCK_MOVES;
+  for (uint32_t b = unit * VARVE__REGION_BLOCKS; b < (unit + 1) * VARVE__REGION_BLOCKS; ++b)
+    space->blocks[b].flags |= BLOCK_MOVES;
+}
+
+static void close_group(struct grouping *g, struct varve_group *group) {
+  struct varve_plan *plan = g->plan;
+  if (!group_pays(g, group)) {
+    plan->order_count = group->first;
+    return;
+  }
+  for (uint32_t i = 0; i < group->count; ++i) set_moves(&g->heap->space, group, plan->order[group->first + i]);
+  ++plan->group_count;
+}
+
+static void add_source(struct grouping *g, struct varve_group *group, uint32_t unit, uint64_t live) {
+  g->plan->order[g->plan->order_count++] = unit;
+  ++group->count;
+  group->live += live;
+}
+
+/* A SMALL block in use: empty, dense, pinned, or a source. */
+static void consider_block(struct grouping *g, struct varve_group *group, uint32_t block) {
+  struct varve_block *b = &g->heap->space.blocks[block];
+  g->plan->sequence[g->plan->sequence_count++] = block;
+  if (!b->live) return; /* the release frees it */
+  if (b->flags & BLOCK_PINNED) ++g->heap->current.blocks_pinned;
+  else if (b->live >= g->dense_block && !g->plan->emergency) {
+    b->flags |= BLOCK_DENSE;
+    ++g->heap->current.blocks_dense;
+  } else {
+    add_source(g, group, block, b->live);
+  }
+}
+
+/* All blocks of a SMALL region, in age order, when the walk meets the first of them. */
+static void consider_region(struct grouping *g, struct varve_group *group, uint32_t region) {
+  struct varve_space *space = &g->heap->space;
+  uint32_t sorted[VARVE__REGION_BLOCKS], count = 0;
+  for (uint32_t b = region * VARVE__REGION_BLOCKS; b < (region + 1) * VARVE__REGION_BLOCKS; ++b) {
+    if (space->blocks[b].kind != BLOCK_SMALL) continue;
+    uint32_t at = count++;
+    for (; at && space->blocks[sorted[at - 1]].age > space->blocks[b].age; --at) sorted[at] = sorted[at - 1];
+    sorted[at] = b;
+  }
+  for (uint32_t i = 0; i < count; ++i) consider_block(g, group, sorted[i]);
+}
+
+/* The SMALL groups of a node: regions in the order of their oldest block. */
+static void group_small(struct grouping *g, uint32_t ages, unsigned node) {
+  struct varve_space *space = &g->heap->space;
+  struct varve_group *group = open_group(g, false);
+  uint32_t regions = 0;
+  for (uint32_t age = 0; age < ages; ++age) {
+    uint32_t entry = g->plan->by_age[age] - 1;
+    if (!g->plan->by_age[age] || (entry & VARVE__MEDIUM_ENTRY)) continue;
+    struct varve_region *r = &space->regions[entry / VARVE__REGION_BLOCKS];
+    if (r->node != node || (r->flags & BLOCK_TARGET)) continue;
+    r->flags |= BLOCK_TARGET; /* seen */
+    consider_region(g, group, entry / VARVE__REGION_BLOCKS);
+    if (++regions % g->group_regions || g->plan->emergency) continue;
+    close_group(g, group);
+    group = open_group(g, false);
+  }
+  close_group(g, group);
+}
+
+static void group_medium(struct grouping *g, uint32_t ages, unsigned node) {
+  struct varve_space *space = &g->heap->space;
+  struct varve_group *group = open_group(g, true);
+  for (uint32_t age = 0; age < ages; ++age) {
+    uint32_t entry = g->plan->by_age[age] - 1;
+    if (!g->plan->by_age[age] || !(entry & VARVE__MEDIUM_ENTRY)) continue;
+    uint32_t region = entry & ~VARVE__MEDIUM_ENTRY;
+    struct varve_region *r = &space->regions[region];
+    if (r->node != node) continue;
+    g->plan->sequence[g->plan->sequence_count++] = entry;
+    if (!r->live) continue;
+    if (r->live >= g->dense_region && !g->plan->emergency) g->heap->current.blocks_dense += VARVE__REGION_BLOCKS;
+    else add_source(g, group, region, r->live);
+    if (group->count < g->group_regions || g->plan->emergency) continue;
+    close_group(g, group);
+    group = open_group(g, true);
+  }
+  close_group(g, group);
+}
+
+/* Enough groups for every worker, each large enough to free whole regions. */
+static uint32_t choose_group_regions(struct varve_heap *heap) {
+  uint64_t used = atomic_load_explicit(&heap->space.used_blocks, memory_order_relaxed) / VARVE__REGION_BLOCKS;
+  uint64_t regions = used / ((uint64_t)varve__workers_active(heap) * GROUPS_PER_WORKER);
+  if (regions < GROUP_REGIONS_MIN) return GROUP_REGIONS_MIN;
+  return regions > GROUP_REGIONS_MAX ? GROUP_REGIONS_MAX : (uint32_t)regions;
+}
+
+/* ---- move-everything: a free destination in front of each group ---- */
+
+static uint32_t find_region_of_kind(const struct varve_space *space, enum varve_region_kind kind) {
+  for (uint32_t r = 0; r < space->region_count; ++r)
+    if (atomic_load_explicit(&space->regions[r].kind, memory_order_relaxed) == kind) return r;
+  return VARVE__NO_REGION;
+}
+
+static uint32_t find_free_block(struct grouping *g) {
+  struct varve_space *space = &g->heap->space;
+  for (uint32_t r = 0; r < space->region_count; ++r) {
+    struct varve_region *region = &space->regions[r];
+    uint64_t free = atomic_load_explicit(&region->free_blocks, memory_order_relaxed);
+    if (atomic_load_explicit(&region->kind, memory_order_relaxed) == REGION_SMALL && free)
+      return r * VARVE__REGION_BLOCKS + bits_lowest(free);
+  }
+  return VARVE__NO_BLOCK;
+}
+
+static void set_kind(struct varve_space *space, uint32_t region, enum varve_region_kind kind) {
+  atomic_store_explicit(&space->regions[region].kind, (uint8_t)kind, memory_order_relaxed);
+  atomic_fetch_sub_explicit(&space->free_regions, 1, memory_order_relaxed);
+}
+
+static uint32_t spare_block(struct grouping *g) {
+  struct varve_space *space = &g->heap->space;
+  uint32_t block = find_free_block(g);
+  if (block == VARVE__NO_BLOCK) {
+    uint32_t region = find_region_of_kind(space, REGION_FREE);
+    if (region == VARVE__NO_REGION) return VARVE__NO_SPARE;
+    set_kind(space, region, REGION_SMALL);
+    atomic_store_explicit(&space->regions[region].free_blocks, ~UINT64_C(0), memory_order_relaxed);
+    block = region * VARVE__REGION_BLOCKS;
+  }
+  uint64_t bit = UINT64_C(1) << (block % VARVE__REGION_BLOCKS);
+  atomic_fetch_and_explicit(&space->regions[block / VARVE__REGION_BLOCKS].free_blocks, ~bit, memory_order_relaxed);
+  varve__space_block_taken(space, block);
+  space->blocks[block].fresh = 0;
+  atomic_fetch_add_explicit(&space->used_blocks, 1, memory_order_relaxed);
+  return block;
+}
+
+static uint32_t spare_medium(struct grouping *g) {
+  struct varve_space *space = &g->heap->space;
+  uint32_t region = find_region_of_kind(space, REGION_FREE);
+  if (region == VARVE__NO_REGION) return VARVE__NO_SPARE;
+  set_kind(space, region, REGION_MEDIUM);
+  struct varve_region *r = &space->regions[region];
+  r->flags = 0;
+  r->live = 0;
+  r->fresh_from = 0;
+  r->age = atomic_fetch_add_explicit(&space->next_age, 1, memory_order_relaxed);
+  atomic_store_explicit(&r->top, 0, memory_order_relaxed);
+  for (uint32_t b = region * VARVE__REGION_BLOCKS; b < (region + 1) * VARVE__REGION_BLOCKS; ++b) {
+    space->blocks[b].kind = BLOCK_MEDIUM;
+    space->blocks[b].flags = 0;
+    space->blocks[b].live = 0;
+  }
+  atomic_fetch_add_explicit(&space->used_blocks, VARVE__REGION_BLOCKS, memory_order_relaxed);
+  return region;
+}
+
+static void add_spares(struct grouping *g) {
+  for (uint32_t i = 0; i < g->plan->group_count; ++i) {
+    struct varve_group *group = &g->plan->groups[i];
+    group->spare = group->medium ? spare_medium(g) : spare_block(g);
+  }
+}
+
+/* ---- the plan as a whole ---- */
+
+void varve__plan_group(struct varve_heap *heap, bool emergency) {
+  struct varve_plan *plan = heap->plan;
+  plan->sequence_count = plan->order_count = plan->group_count = plan->large_count = 0;
+  plan->emergency = emergency;
+  heap->current.blocks_dense = heap->current.blocks_pinned = 0;
+  struct grouping g = {.heap = heap, .plan = plan, .group_regions = choose_group_regions(heap)};
+  g.dense_block = varve__policy_dense_words(heap, VARVE__BLOCK_WORDS);
+  g.dense_region = varve__policy_dense_words(heap, VARVE__REGION_WORDS);
+  uint32_t ages = sort_by_age(heap);
+  for (unsigned node = 0; node < heap->topology->node_count; ++node) {
+    group_small(&g, ages, node);
+    group_medium(&g, ages, node);
+  }
+  if (heap->options.move_everything) add_spares(&g);
+  if (emergency || heap->options.move_everything) varve__plan_large_slide(heap);
+  atomic_store_explicit(&plan->next_group, 0, memory_order_relaxed);
+}
+
+/* What the plan leaves in a region: blocks that stay or receive. */
+static unsigned blocks_left(const struct varve_space *space, uint32_t region) {
+  unsigned left = 0;
+  for (uint32_t b = region * VARVE__REGION_BLOCKS; b < (region + 1) * VARVE__REGION_BLOCKS; ++b) {
+    const struct varve_block *block = &space->blocks[b];
+    if (block->kind != BLOCK_SMALL) continue;
+    left += (block->flags & BLOCK_TARGET) || (block->live && !(block->flags & BLOCK_MOVES));
+  }
+  return left;
+}
+
+static bool medium_left(const struct varve_region *r) {
+  return (r->flags & BLOCK_TARGET) || (r->live && !(r->flags & BLOCK_MOVES));
+}
+
+/* Large runs are freed already; what is free in LARGE regions counts only through varve__large_find. */
+bool varve__plan_is_enough(struct varve_heap *heap) {
+  struct varve_space *space = &heap->space;
+  uint64_t free_blocks = 0;
+  uint64_t free_regions = space->limit_regions - atomic_load_explicit(&space->committed, memory_order_relaxed) +
+                          atomic_load_explicit(&space->free_regions, memory_order_relaxed);
+  for (uint32_t r = 0; r < space->region_count; ++r) {
+    const struct varve_region *region = &space->regions[r];
+    uint8_t kind = atomic_load_explicit(&region->kind, memory_order_relaxed);
+    unsigned left = kind == REGION_SMALL ? blocks_left(space, r) : 0;
+    if (kind == REGION_SMALL && left) free_blocks += VARVE__REGION_BLOCKS - left;
+    if ((kind == REGION_SMALL && !left) || (kind == REGION_MEDIUM && !medium_left(region))) ++free_regions;
+  }
+  uint64_t wanted = heap->wanted_blocks;
+  if (wanted <= 1) return free_blocks + free_regions >= wanted;
+  if (wanted != VARVE__REGION_BLOCKS && varve__large_find(space, (uint32_t)wanted) != VARVE__NO_BLOCK) return true;
+  return free_regions * VARVE__REGION_BLOCKS >= wanted;
+}
+
+/* Places taken for large objects that shall not go there after all. */
+static void undo_relocations(struct varve_heap *heap) {
+  for (uint32_t i = 0; i < heap->plan->large_count; ++i) {
+    uint32_t to = heap->plan->large[i].to;
+    atomic_fetch_sub_explicit(&heap->space.used_blocks, heap->space.blocks[to].age, memory_order_relaxed);
+    varve__large_free(&heap->space, to);
+  }
+}
+
+void varve__plan_undo(struct varve_heap *heap) {
+  struct varve_space *space = &heap->space;
+  if (!heap->plan->emergency) undo_relocations(heap);
+  for (uint32_t r = 0; r < space->region_count; ++r) {
+    if (atomic_load_explicit(&space->regions[r].kind, memory_order_relaxed) < REGION_SMALL) continue;
+    space->regions[r].flags = 0;
+    for (uint32_t b = r * VARVE__REGION_BLOCKS; b < (r + 1) * VARVE__REGION_BLOCKS; ++b) space->blocks[b].flags = 0;
+  }
+}
+
+/* ---- target ---- */
+
+/* The largest object boundary of the block, as a rank, that is not above `room`. The walk starts at the line in which
+ * that rank falls, or before it at the first line whose start is no middle of an object for sure. */
+static uint32_t find_boundary(struct varve_space *space, uint32_t block, uint32_t room) {
+  const uint64_t *bitmap = space_block_bitmap(space, block);
+  const uint16_t *ranks = space->ranks + (size_t)block * VARVE__BLOCK_LINES;
+  unsigned line = VARVE__BLOCK_LINES - 1;
+  while (line && ranks[line] > room) --line;
+  while (line && (bitmap[line] & 1) && (bitmap[line - 1] >> 63)) --line; /* an object may cross into this line */
+  uint64_t base = space_block_address(space, block) + ((uint64_t)line << VARVE__LINE_SHIFT);
+  size_t words = VARVE__BLOCK_WORDS - line * 64, at = walk_find(bitmap + line, 0, words, true);
+  uint32_t rank = ranks[line];
+  while (at < words) {
+    uint32_t size = (uint32_t)(varve_object_bytes((varve_object *)(base + at * 8)) / 8);
+    if (rank + size > room) break;
+    rank += size;
+    at = walk_find(bitmap + line, at + size, words, true);
+  }
+#ifdef VARVE_PLANT_WRONG_SPLIT
+  if (rank < room) ++rank;
+#endif
+  return rank;
+}
+
+/* Where the slide of a SMALL group stands. */
+struct target_cursor {
+  uint32_t index, words; /* destination number, and words used in it */
+};
+
+static uint64_t target_address(const struct varve_heap *heap, const struct varve_group *group, uint32_t index) {
+  return space_block_address(&heap->space, group_target(heap->plan, group, index));
+}
+
+static void close_target(struct varve_heap *heap, const struct varve_group *group, const struct target_cursor *c) {
+  struct varve_block *target = &heap->space.blocks[group_target(heap->plan, group, c->index)];
+  target->new_top = (uint16_t)c->words;
+  target->flags |= BLOCK_TARGET;
+}
+
+static void target_block(struct varve_heap *heap, struct varve_group *group, struct target_cursor *c, uint32_t block) {
+  struct varve_block *b = &heap->space.blocks[block];
+  uint32_t room = VARVE__BLOCK_WORDS - c->words;
+  b->dst1 = target_address(heap, group, c->index) + c->words * 8;
+  b->split = VARVE__NO_SPLIT;
+  if (b->live <= room) {
+    c->words += b->live;
+    return;
+  }
+  uint32_t split = find_boundary(&heap->space, block, room);
+  c->words += split;
+  close_target(heap, group, c);
+  *c = (struct target_cursor){.index = c->index + 1, .words = b->live - split};
+  b->split = (uint16_t)split;
+  b->dst2 = target_address(heap, group, c->index) - (uint64_t)split * 8;
+  ++group->splits;
+}
+
+static void target_small(struct varve_heap *heap, struct varve_group *group) {
+  struct target_cursor c = {0, 0};
+  for (uint32_t i = 0; i < group->count; ++i) target_block(heap, group, &c, heap->plan->order[group->first + i]);
+  close_target(heap, group, &c);
+  group->targets = c.index + 1;
+}
+
+/* MEDIUM groups: objects are few and long, so they are walked one by one. */
+struct medium_target {
+  struct varve_heap *heap;
+  struct varve_group *group;
+  struct target_cursor cursor; /* index: a region */
+  uint32_t block;              /* of the object before; its dst1 is set */
+};
+
+static uint64_t medium_target_address(const struct medium_target *t) {
+  return space_region_address(&t->heap->space, group_target(t->heap->plan, t->group, t->cursor.index)) +
+         (uint64_t)t->cursor.words * 8;
+}
+
+static void close_medium_target(struct medium_target *t) {
+  struct varve_region *r = &t->heap->space.regions[group_target(t->heap->plan, t->group, t->cursor.index)];
+  r->new_top = t->cursor.words;
+  r->flags |= BLOCK_TARGET;
+}
+
+static uint32_t rank_of(const struct varve_space *space, uint64_t address) {
+  size_t word = space_word(space, address);
+  return space->ranks[word >> 6] + bits_count(space->bitmap[word >> 6] & bits_below((unsigned)(word & 63)));
+}
+
+static void target_medium_object(void *context, varve_object *object, uint64_t words) {
+  struct medium_target *t = context;
+  struct varve_space *space = &t->heap->space;
+  uint64_t address = (uint64_t)(uintptr_t)object;
+  uint32_t block = space_block(space, address), rank = rank_of(space, address);
+  struct varve_block *b = &space->blocks[block];
+  bool fresh_region = t->cursor.words + words > VARVE__REGION_WORDS;
+  if (fresh_region) {
+    close_medium_target(t);
+    t->cursor = (struct target_cursor){.index = t->cursor.index + 1, .words = 0};
+  }
+  uint64_t base = medium_target_address(t) - (uint64_t)rank * 8;
+  if (block != t->block) {
+    b->dst1 = base;
+    b->split = VARVE__NO_SPLIT;
+  } else if (fresh_region) {
+    b->dst2 = base;
+    b->split = (uint16_t)rank;
+    ++t->group->splits;
+  }
+  t->block = block;
+  t->cursor.words += (uint32_t)words;
+}
+
+static void target_medium(struct varve_heap *heap, struct varve_group *group) {
+  struct medium_target t = {.heap = heap, .group = group, .block = VARVE__NO_BLOCK};
+  for (uint32_t i = 0; i < group->count; ++i)
+    walk_marked(&heap->space, heap->plan->order[group->first + i] * VARVE__REGION_BLOCKS, target_medium_object, &t);
+  close_medium_target(&t);
+  group->targets = t.cursor.index + 1;
+}
+
+void varve__plan_target_worker(struct varve_heap *heap, uint32_t worker) {
+  (void)worker;
+  struct varve_plan *plan = heap->plan;
+  uint32_t i;
+  while ((i = atomic_fetch_add_explicit(&plan->next_group, 1, memory_order_relaxed)) < plan->group_count) {
+    struct varve_group *group = &plan->groups[i];
+    if (group->medium) target_medium(heap, group);
+    else target_small(heap, group);
+  }
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/* plan_large.c -- large objects in a pause: free the dead ones, and choose new places.
+ *
+ * Dead runs are freed as soon as marking is over: no live slot refers to them.
+ *
+ * Slide (emergency): objects go up to the high end of each stretch of neighbouring LARGE regions, highest first, so
+ *   that the free blocks come together at the low ends. Taken in this order, no object's new place is below its old
+ *   one, and none overlaps a place that has not been left: compact.c moves them one after the other.
+ * Relocate (move-everything, no emergency): each object that finds a free run moves there; places are taken at once,
+ *   so they overlap nothing.
+ */
+#include "core/plan.h"
+#include "core/base/check.h"
+#include "varve/alloc.h"
+
+static bool is_large(const struct varve_space *space, uint32_t region) {
+  return atomic_load_explicit(&space->regions[region].kind, memory_order_relaxed) == REGION_LARGE;
+}
+
+static bool head_is_marked(const struct varve_space *space, uint32_t block) {
+  return space_block_bitmap(space, block)[0] & 1;
+}
+
+void varve__plan_large_sweep(struct varve_heap *heap) {
+  struct varve_space *space = &heap->space;
+  for (uint32_t b = 0; b < space->region_count * VARVE__REGION_BLOCKS; ++b) {
+    if (!is_large(space, b / VARVE__REGION_BLOCKS)) {
+      b += VARVE__REGION_BLOCKS - 1; /* to the next region: b is a region's first block here */
+      continue;
+    }
+    if (space->blocks[b].kind != BLOCK_LARGE_HEAD || head_is_marked(space, b)) continue;
+    atomic_fetch_sub_explicit(&space->used_blocks, space->blocks[b].age, memory_order_relaxed);
+    ++heap->current.large_freed;
+    varve__large_free(space, b);
+  }
+}
+
+static void add_move(struct varve_heap *heap, uint32_t from, uint32_t to) {
+  struct varve_plan *plan = heap->plan;
+  struct varve_block *b = &heap->space.blocks[from];
+  plan->large[plan->large_count++] = (struct varve_large_move){from, to};
+  b->dst1 = space_block_address(&heap->space, to);
+  b->split = VARVE__NO_SPLIT;
+  b->flags |= BLOCK_MOVES;
+}
+
+/* The first region of the stretch of LARGE regions that ends with `region`. */
+static uint32_t stretch_begin(const struct varve_space *space, uint32_t region) {
+  while (region && is_large(space, region - 1)) --region;
+  return region;
+}
+
+/* Where the next object goes: below `end`, not below block `low`. */
+struct slide_cursor {
+  uint32_t low, end;
+};
+
+/* Go on to the stretch below. There is one, for the object that did not fit lies in it or below. */
+static void next_stretch(const struct varve_space *space, struct slide_cursor *c) {
+  uint32_t region = c->low / VARVE__REGION_BLOCKS;
+  do --region;
+  while (!is_large(space, region));
+  c->end = (region + 1) * VARVE__REGION_BLOCKS;
+  c->low = stretch_begin(space, region) * VARVE__REGION_BLOCKS;
+}
+
+static void slide_up(struct varve_heap *heap) {
+  struct varve_space *space = &heap->space;
+  struct slide_cursor c = {space->region_count * VARVE__REGION_BLOCKS, space->region_count * VARVE__REGION_BLOCKS};
+  for (uint32_t b = c.end; b-- > 0;) {
+    if (!is_large(space, b / VARVE__REGION_BLOCKS) || space->blocks[b].kind != BLOCK_LARGE_HEAD) continue;
+    uint32_t blocks = space->blocks[b].age;
+    while (c.end - c.low < blocks) next_stretch(space, &c);
+    c.end -= blocks;
+    VARVE_INVARIANT(c.end >= b, "large slide: block %u would go down to %u", b, c.end);
+    if (c.end != b) add_move(heap, b, c.end);
+  }
+}
+
+static void relocate(struct varve_heap *heap) {
+  struct varve_space *space = &heap->space;
+  for (uint32_t b = 0; b < space->region_count * VARVE__REGION_BLOCKS; ++b) {
+    if (!is_large(space, b / VARVE__REGION_BLOCKS) || space->blocks[b].kind != BLOCK_LARGE_HEAD) continue;
+    if (!head_is_marked(space, b)) continue; /* a place that was just taken */
+    uint32_t blocks = space->blocks[b].age, to = varve__large_find(space, blocks);
+    if (to == VARVE__NO_BLOCK) continue;
+    varve__large_place(space, to, blocks);
+    atomic_fetch_add_explicit(&space->used_blocks, blocks, memory_order_relaxed);
+    add_move(heap, b, to);
+  }
+}
+
+void varve__plan_large_slide(struct varve_heap *heap) {
+  if (heap->plan->emergency) slide_up(heap);
+  else relocate(heap);
+}
