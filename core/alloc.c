@@ -47,16 +47,11 @@ static uint32_t take_block(struct varve__mutator *mutator) {
   return block;
 }
 
-static void close_block(struct varve_space *space, uint32_t block, uintptr_t cursor) {
-  if (block != VARVE__NO_BLOCK)
-    space->blocks[block].top = (uint16_t)((cursor - space_block_address(space, block)) >> 3);
-}
-
 static bool refill_tlab(struct varve__mutator *mutator) {
   struct varve_space *space = &mutator->head.heap->space;
   uint32_t block = take_block(mutator);
   if (block == VARVE__NO_BLOCK) return false;
-  close_block(space, mutator->tlab_block, mutator->head.cursor);
+  mutator_close_block(space, mutator->tlab_block, mutator->head.cursor);
   mutator->tlab_block = block;
   mutator->head.cursor = space_block_address(space, block);
   mutator->tlab_end = mutator->head.cursor + VARVE__BLOCK_BYTES;
@@ -67,7 +62,7 @@ static bool refill_spill(struct varve__mutator *mutator) {
   struct varve_space *space = &mutator->head.heap->space;
   uint32_t block = take_block(mutator);
   if (block == VARVE__NO_BLOCK) return false;
-  close_block(space, mutator->spill_block, mutator->spill_cursor);
+  mutator_close_block(space, mutator->spill_block, mutator->spill_cursor);
   mutator->spill_block = block;
   mutator->spill_cursor = space_block_address(space, block);
   mutator->spill_end = mutator->spill_cursor + VARVE__BLOCK_BYTES;

@@ -46,8 +46,8 @@ struct varve_heap {
   _Atomic uint32_t sleepers;   /* mutators asleep on `stop` */
   struct varve_lock collector, registry;
   struct varve__mutator *mutators;
-  uint32_t mutator_count, mutator_serial;
-  uint32_t running;            /* in a stop: how many the collector still waits for */
+  _Atomic uint32_t mutator_count; /* written under the registry lock; read by anybody as a hint */
+  uint32_t mutator_serial;
 
   /* collections */
   _Atomic uint64_t collections;

@@ -15,11 +15,6 @@
 
 static struct varve_space *space_of(const struct varve__mutator *mutator) { return &mutator->head.heap->space; }
 
-static void close_block(struct varve_space *space, uint32_t block, uintptr_t cursor) {
-  if (block != VARVE__NO_BLOCK)
-    space->blocks[block].top = (uint16_t)((cursor - space_block_address(space, block)) >> 3);
-}
-
 static void forget_tlab(struct varve__mutator *mutator) {
   mutator->head.cursor = mutator->tlab_end = VARVE__EMPTY_LIMIT;
   mutator->spill_cursor = mutator->spill_end = VARVE__EMPTY_LIMIT;
@@ -30,8 +25,8 @@ static void forget_tlab(struct varve__mutator *mutator) {
 
 void varve__mutator_retire(struct varve__mutator *mutator) {
   struct varve_space *space = space_of(mutator);
-  close_block(space, mutator->tlab_block, mutator->head.cursor);
-  close_block(space, mutator->spill_block, mutator->spill_cursor);
+  mutator_close_block(space, mutator->tlab_block, mutator->head.cursor);
+  mutator_close_block(space, mutator->spill_block, mutator->spill_cursor);
   if (mutator->own_region != VARVE__NO_REGION)
     atomic_fetch_or_explicit(&space->regions[mutator->own_region].free_blocks, mutator->own_free,
                              memory_order_release);

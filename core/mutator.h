@@ -40,6 +40,12 @@ struct varve__mutator {
 
 static inline struct varve__mutator *mutator_of(varve_mutator *head) { return (struct varve__mutator *)head; }
 
+/* The mutator goes on elsewhere: words below the cursor are what the block holds. */
+static inline void mutator_close_block(struct varve_space *space, uint32_t block, uintptr_t cursor) {
+  if (block != VARVE__NO_BLOCK)
+    space->blocks[block].top = (uint16_t)((cursor - space_block_address(space, block)) >> 3);
+}
+
 /* Give back the mutator's blocks: note the tops, return unused blocks. Owner in detach, or collector in a pause. */
 void varve__mutator_retire(struct varve__mutator *mutator);
 /* Is the calling thread the attached one? */

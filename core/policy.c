@@ -17,7 +17,8 @@ static uint64_t used_blocks(const struct varve_heap *heap) {
 
 bool varve__policy_is_pressed(const struct varve_heap *heap) {
   uint64_t limit = limit_blocks(heap);
-  return used_blocks(heap) * 4 >= limit * 3 || (uint64_t)heap->mutator_count * VARVE__REGION_BLOCKS * 8 > limit;
+  uint64_t mutators = atomic_load_explicit(&heap->mutator_count, memory_order_relaxed);
+  return used_blocks(heap) * 4 >= limit * 3 || mutators * VARVE__REGION_BLOCKS * 8 > limit;
 }
 
 /* 87.5 % by default; 95 % when the heap is pressed, where holes are worth more than the time to close them. */
