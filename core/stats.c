@@ -92,7 +92,7 @@ static void read_present(const varve_heap *heap, varve_heap_stats *out) {
   out->heap_limit = (used + (budget > 0 ? (uint64_t)budget : 0)) * VARVE__BLOCK_BYTES;
   out->bytes_committed = committed * (VARVE__REGION_BYTES + VARVE__SIDE_BYTES);
   out->bytes_metadata = metadata_bytes(heap);
-  out->mutators = __atomic_load_n(&heap->mutator_count, __ATOMIC_RELAXED); /* written under the registry lock */
+  out->mutators = atomic_load_explicit(&heap->mutator_count, memory_order_relaxed);
   out->workers = heap->options.workers;
 }
 

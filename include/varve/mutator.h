@@ -6,6 +6,9 @@
  * Only a running mutator may touch objects, slots, handles or Ref words. A running mutator must reach a safepoint
  * (an allocation, a poll, native_enter, detach) often; until it does, a collection waits for it. A native mutator
  * may block for as long as it likes and touches nothing of the heap; its frames stay roots.
+ *
+ * A thread with several mutators (of one heap or of several) runs at most one of them at a time: before it may reach a
+ * safepoint of one, the others are native. Otherwise a collection waits for a thread that waits for it.
  */
 #ifndef VARVE_MUTATOR_H
 #define VARVE_MUTATOR_H
