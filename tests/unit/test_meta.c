@@ -39,10 +39,9 @@ static int teardown(void **state) {
   return 0;
 }
 
+/* The first byte is zero and each one equals the next: a form that memcmp makes fast. */
 static bool is_zero(const unsigned char *p, size_t bytes) {
-  for (size_t i = 0; i < bytes; i++)
-    if (p[i]) return false;
-  return true;
+  return bytes == 0 || (p[0] == 0 && memcmp(p, p + 1, bytes - 1) == 0);
 }
 
 /* The second round reuses dirty memory, which has to come zeroed all the same. */
