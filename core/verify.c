@@ -1,0 +1,885 @@
+/* SPDX-License-Identifier: MIT */
+/* verify.c -- the verifier: trust nothing, look at everything, say what is wrong and where.
+ *
+ * Idea       Parse: walk every object that the tables say can be walked, check its header, and set its bit in a map of
+ *            object starts. Trace: from the roots, serially, with a map of visited objects; a reference must hit a
+ *            start. Everything else compares one of the two maps with what the collector says.
+ *            Only headers are read while parsing: a dead object's payload may hold anything.
+ * Digest     A running hash over the trace. What goes in is free of addresses: words that are no references, tags,
+ *            whether an edge was seen before, and the contents of what it leads to. Equal before and after.
+ * Independent of mark.c, plan.c, compact.c: own walks, own maps, own arithmetic. Shared: layouts, scan.h, root tasks.
+ * Called by  collect.c, worker 0, world stopped, TLABs retired, root tasks listed.
+ * Cost       a serial trace that hashes. Maps and stack are reserved with the heap, committed when first used; so the
+ *            verifier makes system calls in a pause, which the collector never does.
+ */
+#include "core/verify.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/bits.h"
+#include "core/heap.h"
+#include "core/plan.h"
+#include "core/root.h"
+#include "core/scan.h"
+#include "numa/place.h"
+
+#define MAP_WORDS (VARVE__REGION_WORDS / 64)           /* of one map of one region: 32 KiB */
+#define STACK_PIECE (VARVE__REGION_BYTES / sizeof(uint64_t)) /* entries committed at a time */
+#define EDGE_WORDS 64u                                  /* larger objects go into an edge's hash by header only */
+#define SMALL_WORDS (VARVE_SMALL_MAX / 8)
+#define MEDIUM_WORDS (VARVE_MEDIUM_MAX / 8)
+
+enum map { STARTS, VISITED };
+
+struct varve_verifier {
+  varve_heap *heap;
+  uint64_t *maps;     /* a region: MAP_WORDS of starts, MAP_WORDS of visited */
+  uint8_t *committed; /* a region: there is memory behind its maps */
+  uint8_t *present;   /* a region: it holds objects, and its maps are of this run */
+  uint64_t *claimed;  /* a region, a bit a block: scratch of the checks of plan and large runs */
+  uint64_t *stack;    /* addresses of visited objects whose slots have not been visited */
+  size_t depth, room;
+  /* this run */
+  varve_error *error;
+  bool failed;
+  struct varve_snapshot now;
+  size_t task;          /* while object is NULL: the root task */
+  varve_object *object; /* whose slots are being visited */
+  uint64_t words;       /* its size */
+  uint64_t content;     /* its hash, without what its references contribute */
+  struct varve_visitor visitor;
+  uint64_t expected[MAP_WORDS];
+};
+
+static const struct varve_space *space_of(const struct varve_verifier *v) { return &v->heap->space; }
+
+/* ---- open and close ---------------------------------------------------------------------------------------- */
+
+static size_t maps_bytes(const struct varve_space *space) {
+  return (size_t)space->region_count * 2 * MAP_WORDS * sizeof(uint64_t);
+}
+
+static size_t tables_bytes(const struct varve_space *space) {
+  return (size_t)space->region_count * (sizeof(uint64_t) + 2);
+}
+
+static void trace_range(struct varve_visitor *visitor, varve_word *base, size_t stride, size_t count,
+                        const uint64_t *bitmap, bool ref);
+
+struct varve_verifier *varve__verifier_open(varve_heap *heap) {
+  struct varve_verifier *v = heap_meta_alloc(heap, sizeof *v);
+  if (!v) return NULL;
+  const struct varve_space *space = &heap->space;
+  v->heap = heap;
+  v->visitor = (struct varve_visitor){.range = trace_range, .heap = heap, .context = v};
+  v->claimed = heap_meta_alloc(heap, tables_bytes(space));
+  v->maps = varve__place_reserve(maps_bytes(space), 0);
+  v->stack = varve__place_reserve(space->bytes, 0); /* one entry a word: no heap has more objects */
+  if (v->claimed && v->maps && v->stack) {
+    v->committed = (uint8_t *)(v->claimed + space->region_count);
+    v->present = v->committed + space->region_count;
+    return v;
+  }
+  varve__verifier_close(v);
+  return NULL;
+}
+
+void varve__verifier_close(struct varve_verifier *v) {
+  if (!v) return;
+  varve_heap *heap = v->heap;
+  if (v->stack) varve__place_release(v->stack, heap->space.bytes);
+  if (v->maps) varve__place_release(v->maps, maps_bytes(&heap->space));
+  heap_meta_free(heap, v->claimed, tables_bytes(&heap->space));
+  heap_meta_free(heap, v, sizeof *v);
+}
+
+/* ---- saying what is wrong ---------------------------------------------------------------------------------- */
+
+static void damage(struct varve_verifier *v, const char *format, ...) __attribute__((format(printf, 2, 3), cold));
+
+/* Only the first damage is told; later ones are mostly its consequences. */
+static void damage(struct varve_verifier *v, const char *format, ...) {
+  if (v->failed) return;
+  v->failed = true;
+  char text[sizeof v->error->detail];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  varve__error(v->error, VARVE_CORRUPT, "%s", text);
+}
+
+struct place {
+  char text[128];
+};
+
+static unsigned long long ull(uint64_t value) { return value; }
+
+static struct place object_place(const struct varve_verifier *v, const varve_object *object) {
+  struct place place;
+  snprintf(place.text, sizeof place.text, "object %p (layout %u \"%.40s\", %zu bytes)", (const void *)object,
+           varve_object_layout(object), varve_layout_name(v->heap, varve_object_layout(object)),
+           varve_object_bytes(object));
+  return place;
+}
+
+/* Where the visited slot is: in an object, at an offset; or in a root table. */
+static struct place slot_place(const struct varve_verifier *v, const varve_word *slot) {
+  struct place place = {""};
+  char name[80];
+  if (v->object) {
+    place = object_place(v, v->object);
+    size_t length = strlen(place.text);
+    snprintf(place.text + length, sizeof place.text - length, " +%td", (const char *)slot - (char *)v->object);
+  } else {
+    varve__roots_task_name(v->heap->roots, v->task, name, sizeof name);
+    snprintf(place.text, sizeof place.text, "root %s, slot %p", name, (const void *)slot);
+  }
+  return place;
+}
+
+static varve_status result(const struct varve_verifier *v) { return v->failed ? VARVE_CORRUPT : VARVE_OK; }
+
+static void begin(struct varve_verifier *v, varve_error *error) {
+  v->error = error;
+  v->failed = false;
+  v->object = NULL;
+  v->depth = 0;
+}
+
+/* ---- maps -------------------------------------------------------------------------------------------------- */
+
+static uint64_t *map_of(const struct varve_verifier *v, enum map map, uint32_t region) {
+  return v->maps + ((size_t)region * 2 + map) * MAP_WORDS;
+}
+
+static bool map_test(const struct varve_verifier *v, enum map map, uint64_t address) {
+  uint32_t region = space_region(space_of(v), address);
+  size_t word = space_word(space_of(v), address) % VARVE__REGION_WORDS;
+  return v->present[region] && (map_of(v, map, region)[word / 64] >> word % 64 & 1);
+}
+
+static void map_set(const struct varve_verifier *v, enum map map, uint64_t address) {
+  size_t word = space_word(space_of(v), address) % VARVE__REGION_WORDS;
+  map_of(v, map, space_region(space_of(v), address))[word / 64] |= (uint64_t)1 << word % 64;
+}
+
+/* The first set bit in [from, to); `to`: none. */
+static size_t next_bit(const uint64_t *bits, size_t from, size_t to) {
+  while (from < to) {
+    uint64_t word = bits[from / 64] >> from % 64;
+    if (word) return from + bits_lowest(word) < to ? from + bits_lowest(word) : to;
+    from = (from / 64 + 1) * 64;
+  }
+  return to;
+}
+
+static bool all_set(const uint64_t *bits, size_t from, size_t count) {
+  for (size_t i = from; i < from + count; ++i)
+    if (!(bits[i / 64] >> i % 64 & 1)) return false;
+  return true;
+}
+
+static void set_range(uint64_t *bits, size_t from, size_t count) {
+  for (size_t i = from; i < from + count; ++i) bits[i / 64] |= (uint64_t)1 << i % 64;
+}
+
+static uint8_t kind_of(const struct varve_verifier *v, uint32_t region) {
+  return atomic_load_explicit(&space_of(v)->regions[region].kind, memory_order_relaxed); /* the world is stopped */
+}
+
+/* Give the region empty maps. */
+static bool open_maps(struct varve_verifier *v, uint32_t region) {
+  size_t bytes = 2 * MAP_WORDS * sizeof(uint64_t);
+  uint64_t *maps = map_of(v, STARTS, region);
+  if (v->committed[region]) memset(maps, 0, bytes);
+  else v->committed[region] = varve__place_commit(v->heap->topology, maps, bytes, 0, false, false);
+  if (!v->committed[region]) damage(v, "the verifier has no memory for its maps of region %u", region);
+  v->present[region] = v->committed[region];
+  return v->present[region];
+}
+
+typedef void object_fn(struct varve_verifier *v, varve_object *object, uint64_t words);
+
+/* Every object of the map within words [from, to) of a region, in address order. */
+static void each_in_region(struct varve_verifier *v, enum map map, uint32_t region, size_t from, size_t to,
+                           object_fn *visit) {
+  uint64_t base = space_region_address(space_of(v), region);
+  const uint64_t *bits = map_of(v, map, region);
+  for (size_t at = next_bit(bits, from, to); at < to && !v->failed; at = next_bit(bits, at + 1, to)) {
+    varve_object *object = (varve_object *)(base + at * 8);
+    visit(v, object, varve_object_bytes(object) / 8);
+  }
+}
+
+static void each_object(struct varve_verifier *v, enum map map, object_fn *visit) {
+  for (uint32_t r = 0; r < space_of(v)->region_count && !v->failed; ++r)
+    if (v->present[r]) each_in_region(v, map, r, 0, VARVE__REGION_WORDS, visit);
+}
+
+/* ---- parse ------------------------------------------------------------------------------------------------- */
+
+/* Check the header at `address`, which has `room` words, and note the object. @return its words; 0: damage. */
+static uint64_t take_object(struct varve_verifier *v, uint64_t address, uint64_t room, uint64_t least,
+                            uint64_t most) {
+  const varve_object *object = (const varve_object *)address;
+  uint64_t words = varve_object_bytes(object) / 8;
+  varve_layout layout = varve_object_layout(object);
+  const char *wrong = NULL;
+  if (!words || words > room) wrong = "its size runs out of its place";
+  else if (words < least || words > most) wrong = "an object of its size does not belong into this kind of region";
+  else if (!varve__layout_fits(&v->heap->layouts, layout, words)) wrong = "no such layout, or none of its size";
+  else if (address % v->heap->options.granule || words * 8 % v->heap->options.granule) wrong = "not of the granule";
+  if (wrong) {
+    damage(v, "object %p: header %#llx (layout %u \"%.40s\", %llu words of %llu): %s", (const void *)object,
+           ull(object->header), layout, varve_layout_name(v->heap, layout), ull(words), ull(room), wrong);
+    return 0;
+  }
+  map_set(v, STARTS, address);
+  return words;
+}
+
+/* Words [from, to) are objects from end to end. */
+static void parse_linear(struct varve_verifier *v, uint64_t base, size_t from, size_t to, uint64_t most) {
+  while (from < to) {
+    uint64_t words = take_object(v, base + from * 8, to - from, 1, most);
+    if (!words) return;
+    from += words;
+  }
+}
+
+/* The set bits of words [0, end) are objects from end to end. */
+static void parse_bits(struct varve_verifier *v, uint64_t base, const uint64_t *bitmap, size_t end, uint64_t most) {
+  for (size_t at = next_bit(bitmap, 0, end); at < end; at = next_bit(bitmap, at, end)) {
+    uint64_t words = take_object(v, base + at * 8, end - at, 1, most);
+    if (!words) return;
+    if (!all_set(bitmap, at, words)) {
+      damage(v, "%s: only part of its words are marked", object_place(v, (varve_object *)(base + at * 8)).text);
+      return;
+    }
+    at += words;
+  }
+}
+
+static void parse_block(struct varve_verifier *v, uint32_t block) {
+  const struct varve_space *space = space_of(v);
+  const struct varve_block *b = &space->blocks[block];
+  uint64_t base = space_block_address(space, block);
+  if (b->top > VARVE__BLOCK_WORDS) damage(v, "block %u: top %u is outside", block, b->top);
+  else if (b->kind == BLOCK_SMALL && b->fresh) parse_linear(v, base, 0, b->top, SMALL_WORDS);
+  else if (b->kind == BLOCK_SMALL) parse_bits(v, base, space_block_bitmap(space, block), b->top, SMALL_WORDS);
+}
+
+/* Below fresh_from the bitmap speaks; above, the objects lie end to end. */
+static void parse_medium(struct varve_verifier *v, uint32_t region) {
+  const struct varve_space *space = space_of(v);
+  const struct varve_region *r = &space->regions[region];
+  uint32_t top = atomic_load_explicit(&r->top, memory_order_relaxed);
+  uint64_t base = space_region_address(space, region);
+  if (top > VARVE__REGION_WORDS || r->fresh_from > top) {
+    damage(v, "MEDIUM region %u: fresh from %u, top %u", region, r->fresh_from, top);
+    return;
+  }
+  parse_bits(v, base, space_block_bitmap(space, region * VARVE__REGION_BLOCKS), r->fresh_from, MEDIUM_WORDS);
+  parse_linear(v, base, r->fresh_from, top, MEDIUM_WORDS);
+}
+
+static void parse_large(struct varve_verifier *v, uint32_t block) {
+  const struct varve_block *b = &space_of(v)->blocks[block];
+  if (b->kind != BLOCK_LARGE_HEAD) return;
+  uint64_t room = (uint64_t)b->age * VARVE__BLOCK_WORDS;
+  take_object(v, space_block_address(space_of(v), block), room, MEDIUM_WORDS + 1, UINT32_MAX);
+}
+
+static void parse_region(struct varve_verifier *v, uint32_t region) {
+  uint8_t kind = kind_of(v, region);
+  if (kind == REGION_MEDIUM) parse_medium(v, region);
+  if (kind != REGION_SMALL && kind != REGION_LARGE) return;
+  for (uint32_t b = region * VARVE__REGION_BLOCKS; b < (region + 1) * VARVE__REGION_BLOCKS && !v->failed; ++b)
+    (kind == REGION_SMALL ? parse_block : parse_large)(v, b);
+}
+
+static void parse(struct varve_verifier *v) {
+  for (uint32_t r = 0; r < space_of(v)->region_count && !v->failed; ++r) {
+    v->present[r] = 0;
+    if (kind_of(v, r) >= REGION_SMALL && open_maps(v, r)) parse_region(v, r);
+  }
+}
+
+/* ---- hashing ----------------------------------------------------------------------------------------------- */
+
+static uint64_t mix(uint64_t hash, uint64_t value) {
+  hash = (hash ^ value) * UINT64_C(0x9e3779b97f4a7c15);
+  return hash ^ hash >> 29;
+}
+
+/* A word by its place in the object; summed up, so that references can be taken out again. */
+static uint64_t word_hash(size_t index, uint64_t word) { return mix(mix(index + 1, word), word >> 32); }
+
+/* The flag byte belongs to the collector. */
+static uint64_t header_hash(const varve_object *object) { return word_hash(0, object->header & ~(uint64_t)0xff); }
+
+static uint64_t words_hash(const varve_object *object, uint64_t words) {
+  const uint64_t *word = (const uint64_t *)object;
+  uint64_t sum = header_hash(object);
+  for (size_t i = 1; i < words; ++i) sum += word_hash(i, word[i]);
+  return sum;
+}
+
+static uint64_t reference_hash(size_t index, varve_word word) { return word_hash(index, word & 7) + 1; }
+
+struct content {
+  const varve_heap *heap;
+  varve_word *object;
+  uint64_t sum;
+};
+
+SCAN_INLINE void replace_references(void *context, varve_word *slots, size_t count) {
+  struct content *content = context;
+  for (size_t i = 0; i < count; ++i) {
+    if (!heap_is_reference(content->heap, slots[i], content->heap->slot_tags)) continue;
+    size_t index = (size_t)(&slots[i] - content->object);
+    content->sum += reference_hash(index, slots[i]) - word_hash(index, slots[i]);
+  }
+}
+
+/* The layout that describes the object's slots at this moment; NULL: it has none. */
+static const struct varve_layout_entry *layout_in_force(const varve_heap *heap, const varve_object *object) {
+  varve_layout layout = varve_object_layout(object);
+  while (layout && heap->layouts.entries[layout].kind == VARVE_LAYOUT_UNION)
+    layout = scan_choose(heap->layouts.entries[layout].choice, (const varve_word *)object);
+  return layout ? &heap->layouts.entries[layout] : NULL;
+}
+
+/* What an edge leads to, free of addresses. */
+static uint64_t edge_hash(const varve_heap *heap, varve_object *object) {
+  uint64_t words = varve_object_bytes(object) / 8;
+  const struct varve_layout_entry *layout = layout_in_force(heap, object);
+  if (words > EDGE_WORDS || (layout && layout->kind == VARVE_LAYOUT_TRACE)) return header_hash(object);
+  struct content content = {heap, (varve_word *)object, words_hash(object, words)};
+  if (layout)
+    scan_object(&heap->layouts, layout, (varve_word *)object, words, replace_references, &content, NULL);
+  return content.sum;
+}
+
+/* ---- trace ------------------------------------------------------------------------------------------------- */
+
+static bool push(struct varve_verifier *v, uint64_t address) {
+  if (v->depth == v->room) {
+    uint64_t *piece = v->stack + v->room;
+    if (!varve__place_commit(v->heap->topology, piece, STACK_PIECE * sizeof *piece, 0, false, false)) {
+      damage(v, "the verifier has no memory for a stack of %zu objects", v->depth);
+      return false;
+    }
+    v->room += STACK_PIECE;
+  }
+  v->stack[v->depth++] = address;
+  return true;
+}
+
+static const char *what_is_at(const struct varve_verifier *v, uint64_t address) {
+  static const char *const kinds[] = {"memory that is not committed", "a free region", "a region of small blocks",
+                                      "a region of medium objects", "a region of large objects"};
+  return kinds[kind_of(v, space_region(space_of(v), address))];
+}
+
+static void follow(struct varve_verifier *v, const varve_word *slot, varve_word word) {
+  uint64_t address = word & ~(varve_word)7;
+  if (!map_test(v, STARTS, address)) {
+    damage(v, "%s: word %#llx refers into %s, where no object starts", slot_place(v, slot).text, ull(word),
+           what_is_at(v, address));
+    return;
+  }
+  bool seen = map_test(v, VISITED, address);
+  v->now.digest = mix(mix(v->now.digest, (word & 7) | (uint64_t)seen << 3),
+                      edge_hash(v->heap, (varve_object *)address));
+  if (seen) return;
+  map_set(v, VISITED, address);
+  push(v, address);
+}
+
+static void visit_slot(struct varve_verifier *v, varve_word *slot, uint32_t tags) {
+  if (v->failed) return;
+  varve_word word = __atomic_load_n(slot, __ATOMIC_RELAXED); /* the world is stopped; atomic as everywhere */
+  ++v->now.slots;
+  if (v->heap->options.poison && word == VARVE__POISON) {
+    damage(v, "%s: word %#llx is the poison pattern: an uninitialised or stale slot", slot_place(v, slot).text,
+           ull(word));
+    return;
+  }
+  if (!heap_is_reference(v->heap, word, tags)) {
+    v->now.digest = mix(v->now.digest, word);
+    return;
+  }
+  if (v->object) {
+    size_t index = (size_t)(slot - (varve_word *)v->object);
+    v->content += reference_hash(index, word) - word_hash(index, word);
+  }
+  follow(v, slot, word);
+}
+
+SCAN_INLINE void trace_slots(void *context, varve_word *slots, size_t count) {
+  struct varve_verifier *v = context;
+  for (size_t i = 0; i < count; ++i) visit_slot(v, &slots[i], v->heap->slot_tags);
+}
+
+/* A trace function may give slots of its own object only. */
+static bool is_own_slot(struct varve_verifier *v, const varve_word *slot) {
+  if ((uintptr_t)slot % 8 == 0 && (!v->object || (slot > (const varve_word *)v->object &&
+                                                  slot < (const varve_word *)v->object + v->words)))
+    return true;
+  damage(v, "%s: not a slot of it", slot_place(v, slot).text);
+  return false;
+}
+
+typedef void slot_fn(struct varve_verifier *v, varve_word *slot, uint32_t tags);
+
+/* What the roots and trace functions give, slot by slot. */
+static void each_slot(struct varve_verifier *v, varve_word *base, size_t stride, size_t count, const uint64_t *bitmap,
+                      bool ref, slot_fn *visit) {
+  uint32_t tags = ref ? v->heap->ref_tags : v->heap->slot_tags;
+  for (size_t i = 0; i < count && !v->failed; ++i) {
+    varve_word *slot = (varve_word *)((char *)base + i * stride);
+    if (bitmap && !(__atomic_load_n(&bitmap[i / 64], __ATOMIC_RELAXED) >> i % 64 & 1)) continue;
+    if (is_own_slot(v, slot)) visit(v, slot, tags);
+  }
+}
+
+static void trace_range(struct varve_visitor *visitor, varve_word *base, size_t stride, size_t count,
+                        const uint64_t *bitmap, bool ref) {
+  each_slot(visitor->context, base, stride, count, bitmap, ref, visit_slot);
+}
+
+static void trace_object(struct varve_verifier *v, varve_object *object) {
+  const struct varve_layout_table *table = &v->heap->layouts;
+  v->object = object;
+  v->words = varve_object_bytes(object) / 8;
+  v->content = words_hash(object, v->words);
+  scan_object(table, &table->entries[varve_object_layout(object)], (varve_word *)object, v->words, trace_slots, v,
+              &v->visitor);
+  v->object = NULL;
+  v->now.digest = mix(v->now.digest, v->content);
+  v->now.words += v->words;
+  ++v->now.objects;
+}
+
+static void trace(struct varve_verifier *v) {
+  memset(&v->now, 0, sizeof v->now);
+  for (v->task = 0; v->task < v->heap->root_tasks && !v->failed; ++v->task) {
+    varve__roots_visit(v->heap->roots, v->task, &v->visitor);
+    while (v->depth && !v->failed) trace_object(v, (varve_object *)v->stack[--v->depth]);
+  }
+}
+
+varve_status varve__verify_trace(struct varve_verifier *v, struct varve_snapshot *out, varve_error *error) {
+  begin(v, error);
+  parse(v);
+  if (!v->failed) trace(v);
+  if (!v->failed && out) *out = v->now;
+  return result(v);
+}
+
+/* ---- marks ------------------------------------------------------------------------------------------------- */
+
+static void expect_marks(struct varve_verifier *v, varve_object *object, uint64_t words) {
+  size_t at = space_word(space_of(v), (uintptr_t)object) % VARVE__REGION_WORDS;
+  set_range(v->expected, at, words > MEDIUM_WORDS ? 1 : words);
+  ++v->now.objects;
+  v->now.words += words;
+}
+
+/* The visited object in which the word lies, or that is the last before it; NULL: none. */
+static varve_object *object_before(const struct varve_verifier *v, uint32_t region, size_t word) {
+  const uint64_t *visited = map_of(v, VISITED, region);
+  for (size_t at = word + 1; at-- > 0;)
+    if (visited[at / 64] >> at % 64 & 1) return (varve_object *)(space_region_address(space_of(v), region) + at * 8);
+  return NULL;
+}
+
+static void report_mark(struct varve_verifier *v, uint32_t region, size_t line, uint64_t wrong) {
+  size_t word = line * 64 + bits_lowest(wrong);
+  bool expected = v->expected[line] & (wrong & -wrong);
+  uint64_t address = space_region_address(space_of(v), region) + word * 8;
+  varve_object *object = object_before(v, region, word);
+  damage(v, "word %#llx is %s; reachable object before it: %s", ull(address),
+         expected ? "part of a reachable object and not marked" : "marked and not part of a reachable object",
+         object ? object_place(v, object).text : "none in the region");
+}
+
+/* The region's bitmap is set for exactly the words of the visited objects. */
+static void check_region_marks(struct varve_verifier *v, uint32_t region) {
+  const uint64_t *bitmap = space_block_bitmap(space_of(v), region * VARVE__REGION_BLOCKS);
+  memset(v->expected, 0, sizeof v->expected);
+  each_in_region(v, VISITED, region, 0, VARVE__REGION_WORDS, expect_marks);
+  for (size_t line = 0; line < MAP_WORDS && !v->failed; ++line)
+    if (bitmap[line] != v->expected[line]) report_mark(v, region, line, bitmap[line] ^ v->expected[line]);
+}
+
+static void check_marks(struct varve_verifier *v) {
+  for (uint32_t r = 0; r < space_of(v)->region_count && !v->failed; ++r)
+    if (v->present[r]) check_region_marks(v, r);
+}
+
+varve_status varve__verify_marks(struct varve_verifier *v, const struct varve_snapshot *snapshot,
+                                 varve_error *error) {
+  begin(v, error);
+  v->now = (struct varve_snapshot){0};
+  check_marks(v);
+  if (!v->failed && (v->now.objects != snapshot->objects || v->now.words != snapshot->words))
+    damage(v, "%llu objects of %llu words are marked, %llu of %llu were traced", ull(v->now.objects),
+           ull(v->now.words), ull(snapshot->objects), ull(snapshot->words));
+  return result(v);
+}
+
+/* ---- tables ------------------------------------------------------------------------------------------------ */
+
+struct tally {
+  uint64_t used_blocks, committed, free_regions;
+};
+
+/* No bit is set in words [from, to) of the piece that starts at the block. */
+static void check_unmarked(struct varve_verifier *v, uint32_t block, size_t from, size_t to, const char *what) {
+  size_t at = next_bit(space_block_bitmap(space_of(v), block), from, to);
+  if (at < to) damage(v, "block %u: word %zu of %s is marked", block, at, what);
+}
+
+static void check_small_block(struct varve_verifier *v, uint32_t block, bool free, struct tally *tally) {
+  const struct varve_block *b = &space_of(v)->blocks[block];
+  if (free != (b->kind == BLOCK_FREE) || (!free && b->kind != BLOCK_SMALL)) {
+    damage(v, "block %u of a SMALL region: kind %u, but it is %s in free_blocks", block, b->kind,
+           free ? "free" : "taken");
+    return;
+  }
+  tally->used_blocks += !free;
+  if (free) check_unmarked(v, block, 0, VARVE__BLOCK_WORDS, "a free block");
+  else if (b->fresh) check_unmarked(v, block, 0, VARVE__BLOCK_WORDS, "a new block");
+  else check_unmarked(v, block, b->top, VARVE__BLOCK_WORDS, "the space above top");
+}
+
+static void check_medium(struct varve_verifier *v, uint32_t region, struct tally *tally) {
+  const struct varve_space *space = space_of(v);
+  uint32_t first = region * VARVE__REGION_BLOCKS;
+  tally->used_blocks += VARVE__REGION_BLOCKS;
+  for (uint32_t b = first; b < first + VARVE__REGION_BLOCKS; ++b)
+    if (space->blocks[b].kind != BLOCK_MEDIUM)
+      damage(v, "block %u of a MEDIUM region: kind %u", b, space->blocks[b].kind);
+  check_unmarked(v, first, space->regions[region].fresh_from, VARVE__REGION_WORDS, "new medium objects");
+}
+
+/* Does the block belong to a run, by what it and the run's head say? */
+static bool is_body(const struct varve_space *space, uint32_t block) {
+  uint32_t back = space->blocks[block].age;
+  return space->blocks[block].kind == BLOCK_LARGE_BODY && back && back <= block &&
+         space->blocks[block - back].kind == BLOCK_LARGE_HEAD && back < space->blocks[block - back].age;
+}
+
+static void check_large_block(struct varve_verifier *v, uint32_t block, bool free, struct tally *tally) {
+  const struct varve_space *space = space_of(v);
+  uint8_t kind = space->blocks[block].kind;
+  bool sound = free ? kind == BLOCK_FREE : kind == BLOCK_LARGE_HEAD || is_body(space, block);
+  if (!sound) damage(v, "block %u of a LARGE region: kind %u, but it is %s in free_blocks, or its run is broken", block,
+                     kind, free ? "free" : "taken");
+  tally->used_blocks += !free;
+  check_unmarked(v, block, kind == BLOCK_LARGE_HEAD, VARVE__BLOCK_WORDS, "a large run, or of a free block,");
+}
+
+static void check_region(struct varve_verifier *v, uint32_t region, struct tally *tally) {
+  uint8_t kind = kind_of(v, region);
+  uint32_t first = region * VARVE__REGION_BLOCKS;
+  uint64_t free = atomic_load_explicit(&space_of(v)->regions[region].free_blocks, memory_order_relaxed);
+  tally->committed += kind != REGION_UNCOMMITTED;
+  tally->free_regions += kind == REGION_FREE;
+  if (kind == REGION_FREE) check_unmarked(v, first, 0, VARVE__REGION_WORDS, "a free region");
+  if (kind == REGION_MEDIUM) check_medium(v, region, tally);
+  for (uint32_t b = 0; b < VARVE__REGION_BLOCKS && !v->failed; ++b) {
+    if (kind == REGION_SMALL) check_small_block(v, first + b, free >> b & 1, tally);
+    if (kind == REGION_LARGE) check_large_block(v, first + b, free >> b & 1, tally);
+  }
+}
+
+static void check_counter(struct varve_verifier *v, const char *name, uint64_t counter, uint64_t counted) {
+  if (counter != counted) damage(v, "%s is %llu, counted %llu", name, ull(counter), ull(counted));
+}
+
+static void check_tables(struct varve_verifier *v) {
+  const struct varve_space *space = space_of(v);
+  struct tally tally = {0};
+  for (uint32_t r = 0; r < space->region_count && !v->failed; ++r) check_region(v, r, &tally);
+  if (v->failed) return;
+  check_counter(v, "used_blocks", atomic_load_explicit(&space->used_blocks, memory_order_relaxed), tally.used_blocks);
+  check_counter(v, "committed", atomic_load_explicit(&space->committed, memory_order_relaxed), tally.committed);
+  check_counter(v, "free_regions", atomic_load_explicit(&space->free_regions, memory_order_relaxed),
+                tally.free_regions);
+  if (tally.committed > space->limit_regions)
+    damage(v, "R4: %llu regions are committed, the limit is %u", ull(tally.committed), space->limit_regions);
+}
+
+varve_status varve__verify_heap(struct varve_verifier *v, varve_error *error) {
+  if (varve__verify_trace(v, NULL, error) == VARVE_OK) check_tables(v);
+  return result(v);
+}
+
+static void compare(struct varve_verifier *v, const struct varve_snapshot *before) {
+  const struct varve_snapshot *now = &v->now;
+  if (memcmp(before, now, sizeof *now) == 0) return;
+  damage(v, "before: %llu objects, %llu words, %llu slots, digest %llx; after: %llu, %llu, %llu, %llx",
+         ull(before->objects), ull(before->words), ull(before->slots), ull(before->digest), ull(now->objects),
+         ull(now->words), ull(now->slots), ull(now->digest));
+}
+
+varve_status varve__verify_after(struct varve_verifier *v, const struct varve_snapshot *before, varve_error *error) {
+  if (varve__verify_trace(v, NULL, error) != VARVE_OK) return VARVE_CORRUPT;
+  compare(v, before);
+  if (!v->failed) check_marks(v);
+  if (!v->failed) check_tables(v);
+  return result(v);
+}
+
+/* ---- the store log ----------------------------------------------------------------------------------------- */
+
+static void check_stored(struct varve_verifier *v, varve_word *slot, uint32_t tags) {
+  (void)tags;
+  varve_word word = *slot, logged;
+  memcpy(&logged, v->heap->store_log + ((uintptr_t)slot - space_of(v)->base), sizeof logged);
+  if (word != logged)
+    damage(v, "%s: word %#llx was written past the store interface; last stored: %#llx", slot_place(v, slot).text,
+           ull(word), ull(logged));
+}
+
+SCAN_INLINE void check_stored_slots(void *context, varve_word *slots, size_t count) {
+  struct varve_verifier *v = context;
+  for (size_t i = 0; i < count; ++i) check_stored(v, &slots[i], 0);
+}
+
+static void stored_range(struct varve_visitor *visitor, varve_word *base, size_t stride, size_t count,
+                         const uint64_t *bitmap, bool ref) {
+  each_slot(visitor->context, base, stride, count, bitmap, ref, check_stored);
+}
+
+static void check_object_stores(struct varve_verifier *v, varve_object *object, uint64_t words) {
+  const struct varve_layout_table *table = &v->heap->layouts;
+  struct varve_visitor visitor = {.range = stored_range, .heap = v->heap, .context = v};
+  v->object = object;
+  v->words = words;
+  scan_object(table, &table->entries[varve_object_layout(object)], (varve_word *)object, words, check_stored_slots, v,
+              &visitor);
+  v->object = NULL;
+}
+
+varve_status varve__verify_stores(struct varve_verifier *v, varve_error *error) {
+  begin(v, error);
+  if (v->heap->store_log) each_object(v, VISITED, check_object_stores);
+  return result(v);
+}
+
+static void copy_to_log(struct varve_verifier *v, varve_object *object, uint64_t words) {
+  memcpy(v->heap->store_log + ((uintptr_t)object - space_of(v)->base), object, words * 8);
+}
+
+void varve__verify_sync_stores(struct varve_verifier *v) {
+  begin(v, NULL);
+  if (!v->heap->store_log) return;
+  parse(v);
+  each_object(v, STARTS, copy_to_log);
+}
+
+/* ---- the plan ---------------------------------------------------------------------------------------------- */
+
+/* The serial slide of one group: objects go where the last one ended, or, when they do not fit, to the next
+ * destination. */
+struct slide {
+  const struct varve_group *group;
+  uint32_t source;       /* number of the source that is being read */
+  uint32_t target, used; /* number of the destination, and words used in it */
+  uint64_t capacity;     /* words of a destination */
+};
+
+static uint64_t unit_address(const struct varve_verifier *v, const struct varve_group *group, uint32_t unit) {
+  return group->medium ? space_region_address(space_of(v), unit) : space_block_address(space_of(v), unit);
+}
+
+/* The new address by the descriptor, from the bitmap alone; the rank table must agree. */
+static uint64_t described_address(struct varve_verifier *v, uint64_t address) {
+  const struct varve_space *space = space_of(v);
+  const struct varve_block *b = &space->blocks[space_block(space, address)];
+  const uint64_t *bitmap = space_block_bitmap(space, space_block(space, address));
+  size_t word = space_word(space, address), line = word % VARVE__BLOCK_WORDS / 64;
+  uint64_t rank = 0;
+  for (size_t i = 0; i < line; ++i) rank += bits_count(bitmap[i]);
+  if (space->ranks[word / 64] != rank)
+    damage(v, "block %u, line %zu: rank %u, counted %llu", space_block(space, address), line, space->ranks[word / 64],
+           ull(rank));
+  rank += bits_count(bitmap[line] & bits_below(word % 64));
+  return (b->split == VARVE__NO_SPLIT || rank < b->split ? b->dst1 : b->dst2) + 8 * rank;
+}
+
+/* P1: a destination is at or before the source being read, in the group's order; a spare is before all. */
+static bool overtakes(const struct slide *slide, uint64_t from, uint64_t to) {
+  bool spare = slide->group->spare != VARVE__NO_SPARE;
+  if (spare && slide->target == 0) return false;
+  uint32_t number = slide->target - spare;
+  return number > slide->source || (number == slide->source && to > from);
+}
+
+static void check_target_end(struct varve_verifier *v, const struct slide *slide) {
+  uint32_t unit = group_target(v->heap->plan, slide->group, slide->target);
+  const struct varve_space *space = space_of(v);
+  uint32_t top = slide->group->medium ? space->regions[unit].new_top : space->blocks[unit].new_top;
+  uint8_t flags = slide->group->medium ? space->regions[unit].flags : space->blocks[unit].flags;
+  if (top != slide->used || !(flags & BLOCK_TARGET))
+    damage(v, "destination %u: flags %#x, new top %u; the serial slide fills %u words", unit, flags, top, slide->used);
+}
+
+/* The next destination. False: there is none. */
+static bool next_target(struct varve_verifier *v, struct slide *slide) {
+  const struct varve_group *group = slide->group;
+  check_target_end(v, slide);
+  ++slide->target;
+  slide->used = 0;
+  if (slide->target >= group->count + (group->spare != VARVE__NO_SPARE))
+    damage(v, "a group of %u sources has no room for its %llu live words", group->count, ull(group->live));
+  return !v->failed;
+}
+
+static void place_object(struct varve_verifier *v, struct slide *slide, const varve_object *object) {
+  uint64_t words = varve_object_bytes(object) / 8, from = (uintptr_t)object;
+  if (slide->used + words > slide->capacity && !next_target(v, slide)) return;
+  uint64_t to = unit_address(v, slide->group, group_target(v->heap->plan, slide->group, slide->target)) +
+                (uint64_t)slide->used * 8;
+  uint64_t described = described_address(v, from);
+  const struct varve_block *b = &space_of(v)->blocks[space_block(space_of(v), from)];
+  if (!(b->flags & BLOCK_MOVES)) damage(v, "%s: in a group, but its block does not move", object_place(v, object).text);
+  if (described != to)
+    damage(v, "%s: goes to %#llx, the serial slide puts it at %#llx", object_place(v, object).text, ull(described),
+           ull(to));
+  if (overtakes(slide, from, to))
+    damage(v, "%s: its place %#llx overtakes the source", object_place(v, object).text, ull(to));
+  slide->used += (uint32_t)words;
+}
+
+static void slide_unit(struct varve_verifier *v, struct slide *slide, uint32_t unit) {
+  const struct varve_space *space = space_of(v);
+  uint64_t base = unit_address(v, slide->group, unit);
+  uint32_t region = space_region(space, base);
+  const uint64_t *visited = map_of(v, VISITED, region);
+  size_t from = space_word(space, base) % VARVE__REGION_WORDS, to = from + slide->capacity;
+  if (!v->present[region]) return;
+  for (size_t at = next_bit(visited, from, to); at < to && !v->failed; at = next_bit(visited, at + 1, to))
+    place_object(v, slide, (const varve_object *)(base + (at - from) * 8));
+}
+
+/* P4: nobody else has claimed the blocks of the unit. */
+static void claim_unit(struct varve_verifier *v, const struct varve_group *group, uint32_t unit) {
+  uint32_t region = group->medium ? unit : unit / VARVE__REGION_BLOCKS;
+  uint64_t bits = group->medium ? ~(uint64_t)0 : (uint64_t)1 << unit % VARVE__REGION_BLOCKS;
+  if (region >= space_of(v)->region_count || kind_of(v, region) != (group->medium ? REGION_MEDIUM : REGION_SMALL))
+    damage(v, "group: unit %u is in no region of its kind", unit);
+  else if (v->claimed[region] & bits) damage(v, "P4: unit %u is in two groups", unit);
+  else v->claimed[region] |= bits;
+}
+
+/* A spare holds no live object: nothing is read from it. */
+static void check_spare(struct varve_verifier *v, const struct varve_group *group) {
+  if (group->spare == VARVE__NO_SPARE) return;
+  claim_unit(v, group, group->spare);
+  if (v->failed) return;
+  uint64_t base = unit_address(v, group, group->spare);
+  size_t words = group->medium ? VARVE__REGION_WORDS : VARVE__BLOCK_WORDS;
+  size_t from = space_word(space_of(v), base) % VARVE__REGION_WORDS;
+  uint32_t region = space_region(space_of(v), base);
+  if (v->present[region] && next_bit(map_of(v, VISITED, region), from, from + words) < from + words)
+    damage(v, "spare %u of a group holds live objects", group->spare);
+}
+
+static void check_group(struct varve_verifier *v, const struct varve_group *group) {
+  struct slide slide = {.group = group, .capacity = group->medium ? VARVE__REGION_WORDS : VARVE__BLOCK_WORDS};
+  check_spare(v, group);
+  for (uint32_t i = 0; i < group->count && !v->failed; ++i) {
+    slide.source = i;
+    claim_unit(v, group, v->heap->plan->order[group->first + i]);
+    if (!v->failed) slide_unit(v, &slide, v->heap->plan->order[group->first + i]);
+  }
+  if (v->failed) return;
+  check_target_end(v, &slide);
+  if (group->targets != slide.target + 1)
+    damage(v, "a group has %u destinations, the serial slide %u", group->targets, slide.target + 1);
+}
+
+/* ---- large objects: a second use of `claimed`, as the blocks that are taken ---- */
+
+static bool claim_run(struct varve_verifier *v, uint32_t first, uint32_t blocks) {
+  for (uint32_t b = first; b < first + blocks; ++b) {
+    uint64_t bit = (uint64_t)1 << b % VARVE__REGION_BLOCKS, *taken = &v->claimed[b / VARVE__REGION_BLOCKS];
+    if (b / VARVE__REGION_BLOCKS >= space_of(v)->region_count || *taken & bit ||
+        kind_of(v, b / VARVE__REGION_BLOCKS) != REGION_LARGE)
+      return false;
+    *taken |= bit;
+  }
+  return true;
+}
+
+static void leave_run(struct varve_verifier *v, uint32_t first, uint32_t blocks) {
+  for (uint32_t b = first; b < first + blocks; ++b)
+    v->claimed[b / VARVE__REGION_BLOCKS] &= ~((uint64_t)1 << b % VARVE__REGION_BLOCKS);
+}
+
+static void claim_large(struct varve_verifier *v, varve_object *object, uint64_t words) {
+  uint32_t block = space_block(space_of(v), (uintptr_t)object);
+  if (words <= MEDIUM_WORDS) return;
+  if (!claim_run(v, block, space_of(v)->blocks[block].age))
+    damage(v, "%s: its run overlaps another one", object_place(v, object).text);
+}
+
+/* One object after the other: its place is free when it goes, its own old place counting as free. */
+static void check_large_move(struct varve_verifier *v, const struct varve_large_move *move) {
+  const struct varve_space *space = space_of(v);
+  const struct varve_block *b = &space->blocks[move->from];
+  uint64_t from = space_block_address(space, move->from), to = space_block_address(space, move->to);
+  if (!map_test(v, VISITED, from)) damage(v, "large move from block %u, where no live object is", move->from);
+  if (v->failed) return;
+  leave_run(v, move->from, b->age);
+  if (!claim_run(v, move->to, b->age))
+    damage(v, "%s: its place %#llx is taken", object_place(v, (varve_object *)from).text, ull(to));
+  if (!(b->flags & BLOCK_MOVES) || described_address(v, from) != to)
+    damage(v, "%s: listed to go to %#llx, described otherwise", object_place(v, (varve_object *)from).text, ull(to));
+}
+
+static bool is_listed(const struct varve_plan *plan, uint32_t block) {
+  for (uint32_t i = 0; i < plan->large_count; ++i)
+    if (plan->large[i].from == block) return true;
+  return false;
+}
+
+static void check_large_moves(struct varve_verifier *v) {
+  memset(v->claimed, 0, space_of(v)->region_count * sizeof *v->claimed);
+  each_object(v, VISITED, claim_large);
+  for (uint32_t i = 0; i < v->heap->plan->large_count && !v->failed; ++i)
+    check_large_move(v, &v->heap->plan->large[i]);
+}
+
+/* What moves is in a group, or a large object in the list; all else stays. */
+static void check_stays(struct varve_verifier *v, uint32_t block) {
+  const struct varve_block *b = &space_of(v)->blocks[block];
+  bool grouped = v->claimed[block / VARVE__REGION_BLOCKS] >> block % VARVE__REGION_BLOCKS & 1;
+  if (!(b->flags & BLOCK_MOVES) || grouped) return;
+  if (b->kind == BLOCK_LARGE_HEAD && is_listed(v->heap->plan, block)) return;
+  damage(v, "block %u moves, but is in no group and in no list", block);
+}
+
+static void check_staying(struct varve_verifier *v) {
+  for (uint32_t b = 0; b < space_of(v)->region_count * VARVE__REGION_BLOCKS && !v->failed; ++b)
+    if (kind_of(v, b / VARVE__REGION_BLOCKS) >= REGION_SMALL && space_of(v)->blocks[b].kind != BLOCK_FREE)
+      check_stays(v, b);
+}
+
+varve_status varve__verify_plan(struct varve_verifier *v, varve_error *error) {
+  const struct varve_plan *plan = v->heap->plan;
+  begin(v, error);
+  memset(v->claimed, 0, space_of(v)->region_count * sizeof *v->claimed);
+  for (uint32_t i = 0; i < plan->group_count && !v->failed; ++i) check_group(v, &plan->groups[i]);
+  if (!v->failed) check_staying(v);
+  if (!v->failed) check_large_moves(v);
+  return result(v);
+}
