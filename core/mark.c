@@ -9,11 +9,16 @@
  *            from 0 to 1 scans the object.
  * Source     Cher, Hosking, Vijaykumar, ASPLOS 2004 (FIFO in front of the stack); Garner, Blackburn, Frampton, ISMM 2007
  *            (edges instead of nodes). The ring's depth adapts: heaps in allocation order are faster with a short one.
- * Entry      bits 0..47 address; bits 48..63 piece. Piece 0: an edge. Piece p > 0: the object is marked, scan its p-th
- *            stretch of slots and push the rest first, so that a large array is shared by all workers.
- * Overflow   A push that finds no segment marks the child at once, flags its block `pending` and drops the entry. When
- *            all workers are idle, the marked objects of pending blocks are scanned again, with the world of marking
- *            at rest, pushing unmarked children only; then marking goes on. Each round marks at least one object.
+ *            Three edges of four lead to marked objects: pushing prefetches the bitmap word, and the bit is tested
+ *            before the entry takes a place in the ring, so that only headers which will be read are fetched.
+ * Entry      bits 0..47 address; bits 48..63 piece. Piece 0: an edge. SCAN_WHOLE: the object is marked, scan it. Piece p
+ *            in between: the object is marked, scan its p-th stretch of slots and push the rest first, so that a large
+ *            array is shared by all workers.
+ * Overflow   When the segment pool is empty, an object that has just been marked is not scanned but deferred: a bit in
+ *            its header's flag byte (it belongs to its marker alone, and its line is in the cache) and one in its
+ *            block's descriptor. When all workers are idle, they collect deferred objects from pending blocks, with no
+ *            marking going on, as many as fill half of the pool, and marking goes on from those. Every object is
+ *            scanned once, and each round scans at least one: complete with any pool.
  * Idle       A worker adds itself to `idle` only with ring, stack and deque empty and no root task left. Seeing
  *            another's deque non-empty, it takes itself off `idle` BEFORE it tries to steal. So idle == active means
  *            that no entry exists anywhere: only running workers have private entries, and a worker's deque is filled
@@ -38,6 +43,9 @@
 #define PIECE_SHIFT 48
 #define PIECE_WORDS_MIN 2048u /* slots scanned at a time in large arrays */
 #define PIECES_MAX 0x8000u
+#define SCAN_WHOLE UINT64_C(0xffff)
+#define FLAG_DEFERRED 0x02u   /* in the header's flag byte, only while marking */
+#define STARVED_ENTRIES 64u   /* without segments, objects are scanned while the last one is at most half full */
 #define RING 64u
 #define DEPTH_WINDOW 4096u    /* objects between two looks at the ring's depth */
 #define SHARE_WINDOW 64u      /* objects between two looks at hungry workers */
@@ -57,6 +65,8 @@ struct mark_worker {
   uint32_t last_victim;
   varve_worker_stats stats;
   uint64_t overflows;
+  bool starved;                  /* the pool was empty when it was last asked */
+  uint32_t quota;                /* collecting deferred objects: entries this worker may still push */
   uint64_t ring[RING];
   struct varve_deque deque;
   struct varve_visitor visitor;
@@ -159,27 +169,28 @@ static void announce(struct varve_marker *marker) {
   varve__park_wake(&marker->news, 1);
 }
 
-static void flag_pending(struct varve_marker *marker, uint64_t address) {
-  const struct varve_space *space = &marker->workers[0].heap->space;
+/* Leave a marked object for later. */
+static void defer(struct mark_worker *worker, uint64_t address) {
+  struct varve_space *space = &worker->heap->space;
   uint32_t block = space_block(space, address);
   if (space->blocks[block].kind == BLOCK_MEDIUM) block -= block % VARVE__REGION_BLOCKS;
+  ++worker->overflows;
+#ifndef VARVE_PLANT_LOST_OVERFLOW
+  *(uint8_t *)address |= FLAG_DEFERRED;
   atomic_store_explicit(&space->blocks[block].pending, 1, memory_order_relaxed);
-  atomic_store_explicit(&marker->overflowed, 1, memory_order_relaxed);
+  atomic_store_explicit(&worker->heap->marker->overflowed, 1, memory_order_relaxed);
+#endif
 }
 
-/* There is no segment for the entry: mark its object now and have its block scanned later. */
+/* There is no segment for the entry: mark its object now, unless it is a piece of a marked one, and defer it. */
 static __attribute__((noinline, cold)) void overflow(struct mark_worker *worker, uint64_t entry) {
-  struct varve_space *space = &worker->heap->space;
   uint64_t address = entry & ADDRESS_MASK, words = varve_object_bytes((varve_object *)address) / 8;
-  ++worker->overflows;
   if (!(entry >> PIECE_SHIFT)) {
-    if (!claim(space, address, words)) return;
+    if (!claim(&worker->heap->space, address, words)) return;
     ++worker->stats.objects_marked;
     worker->stats.words_marked += words;
   }
-#ifndef VARVE_PLANT_LOST_OVERFLOW
-  flag_pending(worker->heap->marker, address);
-#endif
+  defer(worker, address);
 }
 
 /* The current segment is full (or there is none): publish it and open another. False: the pool is empty. */
@@ -187,6 +198,7 @@ static __attribute__((noinline)) bool open_segment(struct mark_worker *worker) {
   struct varve_marker *marker = worker->heap->marker;
   struct varve_segment *fresh = worker->spare ? worker->spare : varve__segment_take(&marker->pool);
   worker->spare = NULL;
+  worker->starved = !fresh;
   if (!fresh) return false;
   if (worker->current) {
     varve__deque_push(&worker->deque, worker->current);
@@ -211,6 +223,7 @@ static inline void push(struct mark_worker *worker, uint64_t entry) {
 static void set_current(struct mark_worker *worker, struct varve_segment *segment) {
   struct varve_segment *old = worker->current;
   worker->current = segment;
+  worker->starved = false;
   if (!old) return;
   if (!worker->spare) {
     worker->spare = old;
@@ -255,7 +268,10 @@ static void share(struct mark_worker *worker) {
 /* ---- scanning ---- */
 
 static inline void push_word(struct mark_worker *worker, varve_word word, uint32_t tags) {
-  if (heap_is_reference(worker->heap, word, tags)) push(worker, word & ~(varve_word)7);
+  const struct varve_space *space = &worker->heap->space;
+  if (!heap_is_reference(worker->heap, word, tags)) return;
+  __builtin_prefetch(&space->bitmap[space_word(space, word) >> 6]);
+  push(worker, word & ~(varve_word)7);
 }
 
 SCAN_INLINE void push_slots(void *context, varve_word *slots, size_t count) {
@@ -317,13 +333,20 @@ static inline void scan(struct mark_worker *worker, varve_object *object, uint64
   else scan_object(&heap->layouts, layout, (varve_word *)object, words, push_slots, worker, &worker->visitor);
 }
 
+/* An entry that is not an edge. */
+static __attribute__((noinline)) void visit_piece(struct mark_worker *worker, uint64_t entry) {
+  uint64_t address = entry & ADDRESS_MASK;
+  varve_object *object = (varve_object *)address;
+  if (entry >> PIECE_SHIFT == SCAN_WHOLE) scan(worker, object, varve_object_bytes(object) / 8);
+  else scan_array(worker, address, entry >> PIECE_SHIFT);
+}
+
 static inline void visit_entry(struct mark_worker *worker, uint64_t entry) {
   struct varve_space *space = &worker->heap->space;
   if (VARVE_UNLIKELY(entry >> PIECE_SHIFT)) {
-    scan_array(worker, entry & ADDRESS_MASK, entry >> PIECE_SHIFT);
+    visit_piece(worker, entry);
     return;
   }
-  if (space_marked(space, entry)) return;
   varve_object *object = (varve_object *)entry;
   uint64_t words = varve_object_bytes(object) / 8;
   VARVE_INVARIANT(varve__layout_fits(&worker->heap->layouts, varve_object_layout(object), words),
@@ -332,13 +355,8 @@ static inline void visit_entry(struct mark_worker *worker, uint64_t entry) {
   if (!claim(space, entry, words)) return;
   ++worker->stats.objects_marked;
   worker->stats.words_marked += words;
-  scan(worker, object, words);
-}
-
-static inline void prefetch_entry(const struct varve_space *space, uint64_t entry) {
-  uint64_t address = entry & ADDRESS_MASK;
-  __builtin_prefetch((const void *)address);
-  __builtin_prefetch(&space->bitmap[space_word(space, address) >> 6]);
+  if (VARVE_UNLIKELY(worker->starved) && worker->current->count > STARVED_ENTRIES) defer(worker, entry);
+  else scan(worker, object, words);
 }
 
 /* ---- the loop ---- */
@@ -364,7 +382,8 @@ static void drain(struct mark_worker *worker) {
   uint64_t entry;
   for (;;) {
     if (pop(worker, &entry)) {
-      prefetch_entry(space, entry);
+      if (!(entry >> PIECE_SHIFT) && space_marked(space, entry)) continue;
+      __builtin_prefetch((const void *)(entry & ADDRESS_MASK));
       worker->ring[worker->ring_tail++ % RING] = entry;
       if (worker->ring_tail - worker->ring_head <= worker->depth) continue;
     } else if (worker->ring_head == worker->ring_tail) {
@@ -469,50 +488,46 @@ void varve__mark_worker(struct varve_heap *heap, uint32_t self) {
   drain_and_steal(worker, self, varve__workers_active(heap));
 }
 
-/* ---- overflow: scan pending blocks again ---- */
+/* ---- overflow: collect what was deferred ---- */
 
-/* Push the unmarked children of a marked object. */
-SCAN_INLINE void push_unmarked_slots(void *context, varve_word *slots, size_t count) {
+static bool may_push(const struct mark_worker *worker) { return worker->quota && !worker->starved; }
+
+/* Move a deferred object to the stack; when that is full it stays deferred. */
+static void collect_object(void *context, varve_object *object, uint64_t words) {
   struct mark_worker *worker = context;
-  struct varve_heap *heap = worker->heap;
-  for (size_t i = 0; i < count; ++i) {
-    uint64_t address = slots[i] & ~(varve_word)7;
-    if (heap_is_reference(heap, slots[i], heap->slot_tags) && !space_marked(&heap->space, address))
-      push(worker, address);
-  }
+  uint8_t *flags = (uint8_t *)object;
+  (void)words;
+  if (!(*flags & FLAG_DEFERRED) || !may_push(worker)) return;
+  *flags &= (uint8_t)~FLAG_DEFERRED;
+  --worker->quota;
+  push(worker, (uint64_t)(uintptr_t)object | SCAN_WHOLE << PIECE_SHIFT);
 }
 
-static void range_for_rescan(struct varve_visitor *visitor, varve_word *base, size_t stride, size_t count,
-                             const uint64_t *bitmap, bool ref) {
-  (void)bitmap, (void)ref, (void)stride; /* trace functions visit neighbouring heap slots only */
-  push_unmarked_slots(visitor->context, base, count);
-}
-
-static void rescan_object(void *context, varve_object *object, uint64_t words) {
-  struct mark_worker *worker = context;
-  struct varve_heap *heap = worker->heap;
-  struct varve_visitor visitor = {.range = range_for_rescan, .heap = heap, .context = worker};
-  const struct varve_layout_entry *layout = &heap->layouts.entries[varve_object_layout(object)];
-  scan_object(&heap->layouts, layout, (varve_word *)object, words, push_unmarked_slots, worker, &visitor);
-}
-
-static void rescan_block(struct mark_worker *worker, uint32_t block) {
+static void collect_block(struct mark_worker *worker, uint32_t block) {
   struct varve_space *space = &worker->heap->space;
+  if (!may_push(worker)) {
+    atomic_store_explicit(&worker->heap->marker->overflowed, 1, memory_order_relaxed);
+    return;
+  }
   atomic_store_explicit(&space->blocks[block].pending, 0, memory_order_relaxed);
-  walk_marked(space, block, rescan_object, worker);
+  walk_marked(space, block, collect_object, worker);
+  if (may_push(worker)) return;
+  atomic_store_explicit(&space->blocks[block].pending, 1, memory_order_relaxed); /* the walk may have left some */
+  atomic_store_explicit(&worker->heap->marker->overflowed, 1, memory_order_relaxed);
 }
 
-/* Worker 0 alone, marking at rest: fill the stack from pending blocks. Bits set by a push that overflows again are
- * whole objects, so the walk's runs stay whole. */
-static void rescan_pending(struct varve_heap *heap) {
+/* Worker function, marking at rest: the bitmap and the flags do not change but for what is collected. */
+static void collect_deferred_worker(struct varve_heap *heap, uint32_t self) {
   struct varve_marker *marker = heap->marker;
-  atomic_store_explicit(&marker->overflowed, 0, memory_order_relaxed);
-  for (uint32_t region = 0; region < heap->space.region_count; ++region) {
-    uint8_t kind = atomic_load_explicit(&heap->space.regions[region].kind, memory_order_relaxed);
-    if (kind < REGION_SMALL) continue;
+  struct mark_worker *worker = &marker->workers[self];
+  uint32_t region;
+  worker->starved = false;
+  worker->quota = marker->pool.count * VARVE__SEGMENT_ENTRIES / (2 * varve__workers_active(heap));
+  while ((region = atomic_fetch_add_explicit(&marker->next_region, 1, memory_order_relaxed)) <
+         heap->space.region_count) {
+    if (atomic_load_explicit(&heap->space.regions[region].kind, memory_order_relaxed) < REGION_SMALL) continue;
     for (uint32_t b = region * VARVE__REGION_BLOCKS; b < (region + 1) * VARVE__REGION_BLOCKS; ++b)
-      if (atomic_load_explicit(&heap->space.blocks[b].pending, memory_order_relaxed))
-        rescan_block(&marker->workers[0], b);
+      if (atomic_load_explicit(&heap->space.blocks[b].pending, memory_order_relaxed)) collect_block(worker, b);
   }
 }
 
@@ -538,8 +553,10 @@ void varve__mark_finish(struct varve_heap *heap) {
   struct varve_marker *marker = heap->marker;
   while (atomic_load_explicit(&marker->overflowed, memory_order_relaxed)) {
     for (uint32_t i = 0; i < marker->worker_count; ++i) return_segments(&marker->workers[i]);
-    rescan_pending(heap);
+    atomic_store_explicit(&marker->overflowed, 0, memory_order_relaxed);
+    atomic_store_explicit(&marker->next_region, 0, memory_order_relaxed);
     atomic_store_explicit(&marker->idle, 0, memory_order_relaxed);
+    varve__workers_run(heap, collect_deferred_worker);
     varve__workers_run(heap, varve__mark_worker);
   }
   for (uint32_t i = 0; i < marker->worker_count; ++i) return_segments(&marker->workers[i]);
@@ -551,6 +568,7 @@ void varve__mark_finish(struct varve_heap *heap) {
 static void reset_worker(struct mark_worker *worker) {
   memset(&worker->stats, 0, sizeof worker->stats);
   worker->overflows = 0;
+  worker->starved = false;
   worker->ring_head = worker->ring_tail = 0;
   atomic_store_explicit(&worker->deque.top, 0, memory_order_relaxed);
   atomic_store_explicit(&worker->deque.bottom, 0, memory_order_relaxed);

@@ -18,7 +18,7 @@ void varve__mark_begin(struct varve_heap *heap);
 void varve__mark_clear_worker(struct varve_heap *heap, uint32_t worker);
 /* Worker function: mark from the roots until nothing is left anywhere. */
 void varve__mark_worker(struct varve_heap *heap, uint32_t worker);
-/* Worker 0, after them: rescan what the segment pool had no room for, until that is done too; note the figures. */
+/* Worker 0, after them: go on with what was deferred for want of segments, until nothing is; note the figures. */
 void varve__mark_finish(struct varve_heap *heap);
 
 #endif
