@@ -29,11 +29,11 @@ static const char *type_name(unsigned type) {
 void pn_fail_meeting(struct pn_worker *w, pn_port nullary, pn_port binary) {
   const char *kind = pn_word_kind(&w->host->layouts, pn_word_of_port(w, nullary));
   switch (pn_type_of(binary)) {
-    case PN_CON: return pn_host_fail(w->host, "%s is not a function and cannot be applied or taken apart", kind);
-    case PN_SWI: return pn_host_fail(w->host, "a switch needs a number or an exact integer, not %s", kind);
+    case PN_CON: pn_host_fail(w->host, "%s is not a function and cannot be applied or taken apart", kind); break;
+    case PN_SWI: pn_host_fail(w->host, "a switch needs a number or an exact integer, not %s", kind); break;
     default:
-      return pn_host_fail(w->host, "an operator node computes with numbers of 24 bits, not with %s "
-                          "(use %%add and its kin for exact integers)", kind);
+      pn_host_fail(w->host, "an operator node computes with numbers of 24 bits, not with %s "
+                            "(use %%add and its kin for exact integers)", kind);
   }
 }
 
@@ -156,9 +156,15 @@ static void resolve(struct pn_worker *w, pn_port port, pn_port binary) {
 
 void pn_asy_wait(struct pn_worker *w, pn_port port, pn_port binary) {
   struct pn_asy *asy = asy_at(w, port);
-  if (asy_is_done(asy)) return resolve(w, port, binary);
+  if (asy_is_done(asy)) {
+    resolve(w, port, binary);
+    return;
+  }
   struct pn_parked *parked = malloc(sizeof *parked);
-  if (!parked) return pn_host_fail(w->host, "no host memory is left for a waiting pair");
+  if (!parked) {
+    pn_host_fail(w->host, "no host memory is left for a waiting pair");
+    return;
+  }
   *parked = (struct pn_parked){NULL, port, binary};
   if (park(asy, parked)) return;
   free(parked);
@@ -182,8 +188,10 @@ void pn_apply_to_value(struct pn_worker *w, pn_port app, pn_port value) {
   const struct pn_closure *closure = closure_of(w, node.left);
   const struct pn_native *native = &pn_natives[native_of(w, node.left)];
   if ((closure ? closure->count : 0) + 1 >= native->arity) {
-    if (native->slow && w->host->options.helpers) return run_beside(w, node.left, value, node.right);
-    return run_here(w, native, node.left, value, node.right);
+    bool beside = native->slow && w->host->options.helpers;
+    if (beside) run_beside(w, node.left, value, node.right);
+    else run_here(w, native, node.left, value, node.right);
+    return;
   }
   varve_word word = extend(w, node.left, value);
   if (!word) return;
@@ -206,7 +214,10 @@ static void duplicate(struct pn_worker *w, pn_port app, pn_port dup) {
 }
 
 void pn_apply_to_node(struct pn_worker *w, pn_port app, pn_port binary) {
-  if (pn_type_of(binary) == PN_DUP) return duplicate(w, app, binary);
+  if (pn_type_of(binary) == PN_DUP) {
+    duplicate(w, app, binary);
+    return;
+  }
   const struct pn_native *native = &pn_natives[native_of(w, pn_node_at(w, app)->left)];
   pn_host_fail(w->host, "%%%s: an argument must be a value, not %s", native->name, type_name(pn_type_of(binary)));
 }

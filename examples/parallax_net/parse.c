@@ -419,7 +419,10 @@ static void parse_book(struct parser *p) {
   if (!p->failed) check_names(p);
   if (p->failed) return;
   for (p->book->main = 0; p->book->main < p->book->def_count; ++p->book->main)
-    if (strcmp(p->book->def[p->book->main].name, "main") == 0) return mark_safe(p->book);
+    if (strcmp(p->book->def[p->book->main].name, "main") == 0) {
+      mark_safe(p->book);
+      return;
+    }
   fail(p, p->end, "expected a definition of '@main', where the program begins");
 }
 

@@ -40,7 +40,10 @@ static void push(struct walk *walk, struct item item) {
   if (walk->count == walk->capacity) {
     size_t capacity = walk->capacity ? walk->capacity * 2 : 256;
     struct item *larger = realloc(walk->stack, capacity * sizeof *larger);
-    if (!larger) return (void)(walk->failed = true);
+    if (!larger) {
+      walk->failed = true;
+      return;
+    }
     walk->stack = larger, walk->capacity = capacity;
   }
   walk->stack[walk->count++] = item;
@@ -57,7 +60,10 @@ static void push_text(struct walk *walk, const char *text) {
 static void print_integer(struct walk *walk, const struct pn_integer *integer) {
   size_t length;
   char *digits = pn_integer_to_text(integer, &length);
-  if (!digits) return (void)(walk->failed = true);
+  if (!digits) {
+    walk->failed = true;
+    return;
+  }
   pn_text_add(walk->out, "#");
   pn_text_append(walk->out, digits, length);
   free(digits);
@@ -94,12 +100,14 @@ static void print_word(struct walk *walk, varve_word word) {
   if (closure) {
     pn_text_add(walk->out, "<%");
     pn_text_add(walk->out, pn_natives[closure->native].name);
-    return push_items(walk, closure->item, closure->count, ">", true);
+    push_items(walk, closure->item, closure->count, ">", true);
+    return;
   }
   const struct pn_array *array = pn_as_array(layouts, word);
   if (array) {
     pn_text_add(walk->out, "[");
-    return push_items(walk, array->item, array->length, "]", false);
+    push_items(walk, array->item, array->length, "]", false);
+    return;
   }
   const struct pn_string *string = pn_as_string(layouts, word);
   if (string) print_string(walk, string);
@@ -122,7 +130,10 @@ static void print_binary(struct walk *walk, pn_port port) {
 static void print_wire(struct walk *walk, pn_port wire) {
   _Atomic pn_port *cell = pn_wire_at(walk->w, wire);
   pn_port found = atomic_load(cell);
-  if (found && pn_type_of(found) != NAME_TYPE) return push_port(walk, found);
+  if (found && pn_type_of(found) != NAME_TYPE) {
+    push_port(walk, found);
+    return;
+  }
   if (!found) atomic_store(cell, found = pn_immediate(NAME_TYPE, walk->names++));
   char name[32];
   snprintf(name, sizeof name, "x%llu", (unsigned long long)pn_payload(found));
@@ -141,17 +152,20 @@ static void print_named(struct walk *walk, const char *prefix, const char *name)
 }
 
 static void print_port(struct walk *walk, pn_port port) {
-  if (pn_is_reference(port)) return print_word(walk, port);
+  if (pn_is_reference(port)) {
+    print_word(walk, port);
+    return;
+  }
   switch (pn_type_of(port)) {
-    case PN_WIRE: return print_wire(walk, port);
-    case PN_ERA: return pn_text_add(walk->out, "*");
-    case PN_NUM: return print_number(walk, port);
-    case PN_DEF: return print_named(walk, "@", walk->host->book->def[pn_payload(port)].name);
-    case PN_FUN: return print_named(walk, "%", pn_natives[pn_payload(port)].name);
+    case PN_WIRE: print_wire(walk, port); break;
+    case PN_ERA: pn_text_add(walk->out, "*"); break;
+    case PN_NUM: print_number(walk, port); break;
+    case PN_DEF: print_named(walk, "@", walk->host->book->def[pn_payload(port)].name); break;
+    case PN_FUN: print_named(walk, "%", pn_natives[pn_payload(port)].name); break;
     case PN_REF:
     case PN_PTR:
-    case PN_ASY: return push_port(walk, pn_word_of_port(walk->w, port));
-    default: return print_binary(walk, port);
+    case PN_ASY: push_port(walk, pn_word_of_port(walk->w, port)); break;
+    default: print_binary(walk, port); break;
   }
 }
 

@@ -100,10 +100,14 @@ static void rule_copy(struct pn_worker *w, pn_port nullary, pn_port binary) {
 }
 
 static void rule_def(struct pn_worker *w, pn_port def, pn_port binary) {
-  if (pn_type_of(binary) != PN_DUP) return rule_call(w, def, binary);
+  if (pn_type_of(binary) != PN_DUP) {
+    rule_call(w, def, binary);
+    return;
+  }
   const struct pn_def *target = &w->book->def[pn_payload(def)];
-  if (target->safe) return rule_copy(w, def, binary);
-  pn_host_fail(w->host, "cannot clone the reference '@%s': it has duplicators (line %u)", target->name, target->line);
+  if (target->safe) rule_copy(w, def, binary);
+  else pn_host_fail(w->host, "cannot clone the reference '@%s': it has duplicators (line %u)", target->name,
+                    target->line);
 }
 
 /* ---- numbers ----------------------------------------------------------------------------------------------- */
@@ -189,8 +193,9 @@ static void rule_commute(struct pn_worker *w, pn_port a, pn_port b) {
 
 static void reduce_binary(struct pn_worker *w, pn_port a, pn_port b) {
   unsigned a_type = pn_type_of(a), b_type = pn_type_of(b);
-  if (a_type == PN_APP || b_type == PN_APP) return pn_apply_to_node(w, a_type == PN_APP ? a : b, a_type == PN_APP ? b : a);
-  if (fresh_type(a) == fresh_type(b)) rule_annihilate(w, a, b);
+  if (a_type == PN_APP) pn_apply_to_node(w, a, b);
+  else if (b_type == PN_APP) pn_apply_to_node(w, b, a);
+  else if (fresh_type(a) == fresh_type(b)) rule_annihilate(w, a, b);
   else rule_commute(w, a, b);
 }
 
@@ -198,51 +203,51 @@ static void reduce_binary(struct pn_worker *w, pn_port a, pn_port b) {
 
 static void reduce_number(struct pn_worker *w, pn_port num, pn_port binary) {
   switch (pn_type_of(binary)) {
-    case PN_SWI: return rule_switch(w, num, binary);
-    case PN_OPR: return rule_operand(w, num, binary);
-    case PN_HALF: return rule_operate(w, num, binary);
-    case PN_APP: return pn_apply_to_value(w, binary, num);
-    default: return rule_copy(w, num, binary); /* CON, DUP */
+    case PN_SWI: rule_switch(w, num, binary); break;
+    case PN_OPR: rule_operand(w, num, binary); break;
+    case PN_HALF: rule_operate(w, num, binary); break;
+    case PN_APP: pn_apply_to_value(w, binary, num); break;
+    default: rule_copy(w, num, binary); /* CON, DUP */
   }
 }
 
 /* A native without arguments, or with some: FUN, REF. */
 static void reduce_function(struct pn_worker *w, pn_port function, pn_port binary) {
   switch (pn_type_of(binary)) {
-    case PN_DUP: return rule_copy(w, function, binary);
-    case PN_CON: return pn_apply(w, function, binary);
-    case PN_APP: return pn_apply_to_value(w, binary, function);
-    default: return pn_fail_meeting(w, function, binary);
+    case PN_DUP: rule_copy(w, function, binary); break;
+    case PN_CON: pn_apply(w, function, binary); break;
+    case PN_APP: pn_apply_to_value(w, binary, function); break;
+    default: pn_fail_meeting(w, function, binary); break;
   }
 }
 
 static void reduce_value(struct pn_worker *w, pn_port ptr, pn_port binary) {
   switch (pn_type_of(binary)) {
-    case PN_DUP: return rule_copy(w, ptr, binary);
-    case PN_SWI: return rule_switch_value(w, ptr, binary);
-    case PN_APP: return pn_apply_to_value(w, binary, ptr);
-    default: return pn_fail_meeting(w, ptr, binary);
+    case PN_DUP: rule_copy(w, ptr, binary); break;
+    case PN_SWI: rule_switch_value(w, ptr, binary); break;
+    case PN_APP: pn_apply_to_value(w, binary, ptr); break;
+    default: pn_fail_meeting(w, ptr, binary); break;
   }
 }
 
 static void reduce_nullary(struct pn_worker *w, pn_port a, pn_port binary) {
   switch (pn_type_of(a)) {
-    case PN_ERA: return rule_erase(w, binary);
-    case PN_NUM: return reduce_number(w, a, binary);
-    case PN_DEF: return rule_def(w, a, binary);
-    case PN_PTR: return reduce_value(w, a, binary);
+    case PN_ERA: rule_erase(w, binary); break;
+    case PN_NUM: reduce_number(w, a, binary); break;
+    case PN_DEF: rule_def(w, a, binary); break;
+    case PN_PTR: reduce_value(w, a, binary); break;
     case PN_ASY:
-      if (pn_type_of(binary) == PN_DUP) return rule_copy(w, a, binary);
-      return pn_asy_wait(w, a, binary);
-    default: return reduce_function(w, a, binary);
+      if (pn_type_of(binary) == PN_DUP) rule_copy(w, a, binary);
+      else pn_asy_wait(w, a, binary);
+      break;
+    default: reduce_function(w, a, binary); break;
   }
 }
 
 void pn_reduce(struct pn_worker *w, pn_port a, pn_port b) {
-  if (pn_is_binary(pn_type_of(a))) {
-    if (pn_is_binary(pn_type_of(b))) return reduce_binary(w, a, b);
-    return reduce_nullary(w, b, a);
-  }
-  if (pn_is_binary(pn_type_of(b))) return reduce_nullary(w, a, b);
-  rule_void(w, a, b);
+  bool a_binary = pn_is_binary(pn_type_of(a)), b_binary = pn_is_binary(pn_type_of(b));
+  if (a_binary && b_binary) reduce_binary(w, a, b);
+  else if (a_binary) reduce_nullary(w, b, a);
+  else if (b_binary) reduce_nullary(w, a, b);
+  else rule_void(w, a, b);
 }

@@ -160,7 +160,10 @@ static inline pn_port pn_wire_meet(struct pn_worker *w, pn_port wire, pn_port ot
 static inline void pn_link(struct pn_worker *w, pn_port a, pn_port b) {
   for (;;) {
     if (pn_type_of(b) != PN_WIRE) {
-      if (pn_type_of(a) != PN_WIRE) return pn_deque_push(&w->deque, a, b);
+      if (pn_type_of(a) != PN_WIRE) {
+        pn_deque_push(&w->deque, a, b);
+        return;
+      }
       pn_port swap = a;
       a = b, b = swap;
     }
