@@ -178,7 +178,7 @@ static void read_command(struct command *command, int argc, char **argv) {
   if (command->action == ACTION_DEMO && !command->async_given) run->helpers = 2;
   varve_options scratch;
   char error[400];
-  if (!pn_settings_heap(&command->settings, "4m", &scratch, error, sizeof error)) refuse("%s", error);
+  if (!pn_settings_heap(&command->settings, "heap-max=64m", &scratch, error, sizeof error)) refuse("%s", error);
 }
 
 /* ---- doing what it says --------------------------------------------------------------------------------------- */
@@ -228,7 +228,7 @@ static bool run_one(const struct pn_settings *settings, const struct pn_program 
   struct pn_text result = {0};
   char error[600] = "";
   struct pn_book *book = read_program(settings, program, file);
-  bool done = book && pn_run_book(settings, book, name, program ? program->heap : "64m", &report, &result, error,
+  bool done = book && pn_run_book(settings, book, name, program ? program->heap : "heap-max=64m", &report, &result, error,
                                   sizeof error);
   if (book && !done) fprintf(stderr, "%s: %s\n", name, error);
   bool right = done;

@@ -9,7 +9,7 @@ bool pn_settings_heap(const struct pn_settings *settings, const char *program_he
   char text[1200];
   varve_error problem = {0};
   *out = settings->run.heap;
-  snprintf(text, sizeof text, "heap-max=%s%s%s", program_heap, settings->heap_text[0] ? "," : "",
+  snprintf(text, sizeof text, "%s%s%s", program_heap, settings->heap_text[0] ? "," : "",
            settings->heap_text);
   varve_status status = varve_options_parse(out, text, &problem);
   if (status != VARVE_OK) snprintf(error, error_size, "%s: %s", varve_status_sentence(status), problem.detail);

@@ -19,7 +19,7 @@ bool pn_settings_heap(const struct pn_settings *settings, const char *program_he
                       size_t error_size);
 
 /** Run a book and read its result back.
- * @param program_heap heap-max unless the command line has another.
+ * @param program_heap heap options "name=value,..."; those of the command line come on top.
  * @return false when it failed; `error` says why. The report is filled as far as it goes. */
 bool pn_run_book(const struct pn_settings *settings, const struct pn_book *book, const char *name,
                  const char *program_heap, struct pn_report *report, struct pn_text *result, char *error,

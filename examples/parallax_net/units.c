@@ -24,7 +24,7 @@ static bool unit_is_right(const struct pn_settings *settings, const struct unit 
   struct pn_report report = {0};
   struct pn_text result = {0};
   struct pn_book *book = pn_book_parse("unit", unit->text, strlen(unit->text), &parse_error);
-  bool done = book && pn_run_book(settings, book, "unit", "4m", &report, &result, error, sizeof error);
+  bool done = book && pn_run_book(settings, book, "unit", "heap-max=4m", &report, &result, error, sizeof error);
   bool right = done && strcmp(result.bytes, unit->result) == 0 && report.interactions == unit->interactions;
   if (!right)
     printf("WRONG: %s\n  wanted %s, %llu; got %s, %llu %s%s\n", unit->text, unit->result, unit->interactions,

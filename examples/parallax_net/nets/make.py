@@ -29,9 +29,9 @@ SIZES = {  # name: (full, small)
     "SUM_REC": (20, 10), "SUM_TREE": (20, 8), "STRESS": (8, 3), "STRESS_LOOP": (65536, 64), "TUPLES": (1234, 20),
     "BITONIC": (12, 6), "RADIX": (12, 6), "INVERT": (18, 6), "FACTORIAL": (3000, 200), "FIBONACCI": (20000, 500),
     "PI_DIGITS": (1015, 65), "PI_GUARD": (15, 15), "PI_5": (740, 60), "PI_239": (220, 30),
-    "SORT": (11, 5), "COPIES": (20, 9), "COPIES_OUTER": (12, 4), "COPIES_INNER": (8, 5),
+    "SORT": (12, 5), "COPIES": (20, 9), "COPIES_OUTER": (12, 4), "COPIES_INNER": (8, 5),
     "COPIES_LIVE": (10485760, 5120),
-    "SIEVE": (2000, 100), "NAPS": (6, 3), "WORDS": (0, 1), "CLOSURES": (2000, 50),
+    "SIEVE": (4000, 100), "NAPS": (6, 3), "WORDS": (0, 1), "CLOSURES": (20000, 50),
 }
 
 

@@ -163,7 +163,7 @@
     (if tag (rest text) (let gone rest text)
       (p) (let gone p (split x xs rest (@join xs (%cat text (%cat x "\n"))))))))
 
-(program sort_strings "merge sort of 2048 boxed strings of digits"
+(program sort_strings "merge sort of 4096 boxed strings of digits"
   (include lib_list)
   (def main () (@join (@sort (SORT) 1) ""))
   (def sort (d i)
