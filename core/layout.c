@@ -145,6 +145,7 @@ static bool in_words(uint64_t offset, uint64_t first, uint64_t stride) {
   return offset >= first && (offset - first) % stride < 8;
 }
 
+/* Tags in front of the values run into them when there are too many items: how many there are is the host's promise. */
 static varve_status check_closure(struct draft *draft) {
   const uint32_t count = draft->desc->closure.count_offset, tag = draft->desc->closure.tag_offset;
   const uint32_t tag_stride = draft->desc->closure.tag_stride, value = draft->desc->closure.value_offset;
@@ -156,8 +157,6 @@ static varve_status check_closure(struct draft *draft) {
   if (value < 8 || value % 8) return refuse(draft, "value_offset = %u is not a multiple of 8 from 8 on", value);
   if (stride < 8 || stride % 8) return refuse(draft, "value_stride = %u is not a multiple of 8 from 8 on", stride);
   if (in_words(tag, value, stride)) return refuse(draft, "the first tag at %u lies in a value word", tag);
-  if (tag_stride == stride && (tag + (uint64_t)stride - value % stride) % stride < 8)
-    return refuse(draft, "tags and values run together: %u and %u with stride %u", tag, value, stride);
   if (count && in_words(count, value, stride)) return refuse(draft, "the count at %u lies in a value word", count);
   if (count) needs_words(draft, ((uint64_t)count + 4 + 7) / 8);
   return VARVE_OK;
