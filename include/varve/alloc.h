@@ -6,6 +6,8 @@
  * limit stands after an emergency collection; everything reachable is still there, and dropping roots makes
  * allocation work again), VARVE_TOO_LARGE or VARVE_LAYOUT.
  *
+ * A size of 0 is taken as that of a header alone.
+ *
  * Both are safepoints: objects may move, so every address that is not in a registered root is void afterwards.
  */
 #ifndef VARVE_ALLOC_H
@@ -28,7 +30,7 @@ static inline VARVE_MUST_USE void *varve_alloc_uninit(varve_mutator *mutator, va
   size_t size = VARVE_ROUND(bytes);
   uintptr_t at = mutator->cursor;
   uintptr_t next = at + size;
-  if (VARVE_UNLIKELY(size > VARVE_SMALL_MAX || next > __atomic_load_n(&mutator->limit, __ATOMIC_RELAXED)))
+  if (VARVE_UNLIKELY(size - 1 >= VARVE_SMALL_MAX || next > __atomic_load_n(&mutator->limit, __ATOMIC_RELAXED)))
     return varve_alloc_uninit_slow(mutator, layout, bytes);
   mutator->cursor = next;
   ((varve_object *)at)->header = VARVE_ABI_HEADER(layout, size);
@@ -40,7 +42,7 @@ static inline VARVE_MUST_USE void *varve_alloc(varve_mutator *mutator, varve_lay
   size_t size = VARVE_ROUND(bytes);
   uintptr_t at = mutator->cursor;
   uintptr_t next = at + size;
-  if (VARVE_UNLIKELY(size > VARVE_SMALL_MAX || next > __atomic_load_n(&mutator->limit, __ATOMIC_RELAXED)))
+  if (VARVE_UNLIKELY(size - 1 >= VARVE_SMALL_MAX || next > __atomic_load_n(&mutator->limit, __ATOMIC_RELAXED)))
     return varve_alloc_slow(mutator, layout, bytes);
   mutator->cursor = next;
   ((varve_object *)at)->header = VARVE_ABI_HEADER(layout, size);
