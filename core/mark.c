@@ -9,8 +9,8 @@
  *            from 0 to 1 scans the object.
  * Source     Cher, Hosking, Vijaykumar, ASPLOS 2004 (FIFO in front of the stack); Garner, Blackburn, Frampton, ISMM 2007
  *            (edges instead of nodes). The ring's depth adapts: heaps in allocation order are faster with a short one.
- *            Three edges of four lead to marked objects: pushing prefetches the bitmap word, and the bit is tested
- *            before the entry takes a place in the ring, so that only headers which will be read are fetched.
+ *            Most edges lead to marked objects, so there are two rings: entries wait for their bitmap word in the first
+ *            and, when the bit is clear, for their header in the second. Headers of marked objects are not fetched.
  * Entry      bits 0..47 address; bits 48..63 piece. Piece 0: an edge. SCAN_WHOLE: the object is marked, scan it. Piece p
  *            in between: the object is marked, scan its p-th stretch of slots and push the rest first, so that a large
  *            array is shared by all workers.
@@ -19,7 +19,7 @@
  *            block's descriptor. When all workers are idle, they collect deferred objects from pending blocks, with no
  *            marking going on, as many as fill half of the pool, and marking goes on from those. Every object is
  *            scanned once, and each round scans at least one: complete with any pool.
- * Idle       A worker adds itself to `idle` only with ring, stack and deque empty and no root task left. Seeing
+ * Idle       A worker adds itself to `idle` only with rings, stack and deque empty and no root task left. Seeing
  *            another's deque non-empty, it takes itself off `idle` BEFORE it tries to steal. So idle == active means
  *            that no entry exists anywhere: only running workers have private entries, and a worker's deque is filled
  *            by that worker only and empty when it goes idle. That state is stable.
@@ -46,7 +46,9 @@
 #define SCAN_WHOLE UINT64_C(0xffff)
 #define FLAG_DEFERRED 0x02u   /* in the header's flag byte, only while marking */
 #define STARVED_ENTRIES 64u   /* without segments, objects are scanned while the last one is at most half full */
-#define RING 64u
+#define TEST_RING 16u         /* entries that wait for their bitmap word */
+#define RING 64u              /* at most so many that wait for their header */
+#define REST_OF_SMALL 40u     /* bytes from a header to what is worth prefetching too */
 #define DEPTH_WINDOW 4096u    /* objects between two looks at the ring's depth */
 #define SHARE_WINDOW 64u      /* objects between two looks at hungry workers */
 #define SHARE_MIN 8u          /* entries below which a stack is not worth sharing */
@@ -67,6 +69,8 @@ struct mark_worker {
   uint64_t overflows;
   bool starved;                  /* the pool was empty when it was last asked */
   uint32_t quota;                /* collecting deferred objects: entries this worker may still push */
+  uint32_t test_head, test_tail;
+  uint64_t test_ring[TEST_RING];
   uint64_t ring[RING];
   struct varve_deque deque;
   struct varve_visitor visitor;
@@ -268,10 +272,7 @@ static void share(struct mark_worker *worker) {
 /* ---- scanning ---- */
 
 static inline void push_word(struct mark_worker *worker, varve_word word, uint32_t tags) {
-  const struct varve_space *space = &worker->heap->space;
-  if (!heap_is_reference(worker->heap, word, tags)) return;
-  __builtin_prefetch(&space->bitmap[space_word(space, word) >> 6]);
-  push(worker, word & ~(varve_word)7);
+  if (heap_is_reference(worker->heap, word, tags)) push(worker, word & ~(varve_word)7);
 }
 
 SCAN_INLINE void push_slots(void *context, varve_word *slots, size_t count) {
@@ -376,22 +377,39 @@ static __attribute__((noinline)) void adapt_depth(struct mark_worker *worker) {
   worker->window_start = clock_cycles();
 }
 
+/* From the stack through the first ring. False: both are empty. */
+static inline bool next_to_test(struct mark_worker *worker, const struct varve_space *space, uint64_t *entry) {
+  uint64_t fresh;
+  while (worker->test_tail - worker->test_head < TEST_RING && pop(worker, &fresh)) {
+    __builtin_prefetch(&space->bitmap[space_word(space, fresh & ADDRESS_MASK) >> 6]);
+    worker->test_ring[worker->test_tail++ % TEST_RING] = fresh;
+  }
+  if (worker->test_head == worker->test_tail) return false;
+  *entry = worker->test_ring[worker->test_head++ % TEST_RING];
+  return true;
+}
+
+static inline void visit_oldest(struct mark_worker *worker) {
+  visit_entry(worker, worker->ring[worker->ring_head++ % RING]);
+  if (--worker->share == 0) share(worker);
+  if (--worker->window == 0) adapt_depth(worker);
+}
+
 /* Everything that is private or in our deque. */
 static void drain(struct mark_worker *worker) {
   const struct varve_space *space = &worker->heap->space;
   uint64_t entry;
   for (;;) {
-    if (pop(worker, &entry)) {
+    if (next_to_test(worker, space, &entry)) {
       if (!(entry >> PIECE_SHIFT) && space_marked(space, entry)) continue;
       __builtin_prefetch((const void *)(entry & ADDRESS_MASK));
+      __builtin_prefetch((const void *)((entry & ADDRESS_MASK) + REST_OF_SMALL)); /* its slots may be a line further */
       worker->ring[worker->ring_tail++ % RING] = entry;
       if (worker->ring_tail - worker->ring_head <= worker->depth) continue;
     } else if (worker->ring_head == worker->ring_tail) {
       return;
     }
-    visit_entry(worker, worker->ring[worker->ring_head++ % RING]);
-    if (--worker->share == 0) share(worker);
-    if (--worker->window == 0) adapt_depth(worker);
+    visit_oldest(worker);
   }
 }
 
@@ -465,7 +483,7 @@ static void drain_and_steal(struct mark_worker *worker, uint32_t self, uint32_t 
     do drain(worker);
     while (steal(worker, self, active));
   } while (wait_for_work(worker->heap, active));
-  VARVE_INVARIANT(worker->ring_head == worker->ring_tail && (!worker->current || !worker->current->count) &&
+  VARVE_INVARIANT(worker->ring_head == worker->ring_tail && worker->test_head == worker->test_tail && (!worker->current || !worker->current->count) &&
                       deque_is_empty(&worker->deque),
                   "mark: worker %u ended with work left", self);
 }
@@ -569,7 +587,7 @@ static void reset_worker(struct mark_worker *worker) {
   memset(&worker->stats, 0, sizeof worker->stats);
   worker->overflows = 0;
   worker->starved = false;
-  worker->ring_head = worker->ring_tail = 0;
+  worker->ring_head = worker->ring_tail = worker->test_head = worker->test_tail = 0;
   atomic_store_explicit(&worker->deque.top, 0, memory_order_relaxed);
   atomic_store_explicit(&worker->deque.bottom, 0, memory_order_relaxed);
 }
