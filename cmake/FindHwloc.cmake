@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-# FindHwloc.cmake -- hwloc, as the target Hwloc::Hwloc. Used by the build and by the installed package of the static form.
+# FindHwloc.cmake -- hwloc, as the target Hwloc::Hwloc. Used by the build, and by the installed package of the static
+# form.
 
 find_path(Hwloc_INCLUDE_DIR hwloc.h)
 find_library(Hwloc_LIBRARY hwloc)

@@ -27,7 +27,8 @@ compiles_alone() { # header
   printf '#include "%s"\n#include "%s"\nint main(void) { return 0; }\n' "$1" "$1" >"$work/alone.c"
   cp "$work/alone.c" "$work/alone.cpp"
   $CC -std=c11 $warnings -I"$include" -fsyntax-only "$work/alone.c" || complain "$1 does not compile alone as C11"
-  $CXX -std=c++17 $warnings -I"$include" -fsyntax-only "$work/alone.cpp" || complain "$1 does not compile alone as C++17"
+  $CXX -std=c++17 $warnings -I"$include" -fsyntax-only "$work/alone.cpp" ||
+    complain "$1 does not compile alone as C++17"
 }
 
 # Macros: what is there after the header and was not there after the standard headers it includes.
@@ -38,7 +39,9 @@ check_macros() {
   for when in before after; do
     $CC -std=c11 -I"$include" -dM -E "$work/$when.c" | awk '{ sub(/\(.*/, "", $2); print $2 }' | sort -u >"$work/$when"
   done
-  for name in $(comm -13 "$work/before" "$work/after" | grep -v '^VARVE_'); do complain "public headers define $name"; done
+  for name in $(comm -13 "$work/before" "$work/after" | grep -v '^VARVE_'); do
+    complain "public headers define $name"
+  done
 }
 
 # Other names, from the preprocessed text of our own headers.

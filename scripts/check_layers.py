@@ -5,8 +5,9 @@
     check_layers.py [ROOT]      check the tree; prints each violation as file:line, exits 1 when there is one
     check_layers.py --selftest  plant violations in a small tree of its own and see that each is caught
 
-include -> core/base -> numa -> regions -> core, one way: a layer may use itself and what stands left of it. Benchmarks,
-examples and the package test are users: public headers only, and their own files. Within the library hwloc.h stays in numa/.
+include -> core/base -> numa -> regions -> core, one way: a layer may use itself and what stands left of it.
+Benchmarks, examples and the package test are users: public headers only, and their own files. Within the library
+hwloc.h stays in numa/.
 A file belongs to the longest folder of the table that it lies in.
 """
 
