@@ -101,9 +101,22 @@ static void free_parked(struct pn_parked *list) {
   for (struct pn_parked *next; list; list = next) next = list->next, free(list);
 }
 
+/* After a failure pairs may still be parked. The threads have ended. */
+static void free_all_parked(struct pn_net *net) {
+  for (unsigned p = 0; p < net->partitions; ++p) {
+    const struct pn_slab *slab = &net->partition[p].slab[PN_CLASS_ASY];
+    for (uint64_t i = 0; i < slab->next; ++i) {
+      uintptr_t waiters = atomic_load(&((struct pn_asy *)pn_slab_at(slab, i))->waiters);
+      bool used = slab->bitmap[i >> 6] >> (i & 63) & 1;
+      if (used && waiters != PN_ASY_DONE) free_parked((struct pn_parked *)waiters);
+    }
+  }
+}
+
 void pn_host_destroy(struct pn_host *host) {
   for (unsigned i = 0; host->worker && i < host->options.workers; ++i) pn_worker_close(&host->worker[i]);
   free(host->worker);
+  if (host->net) free_all_parked(host->net);
   pn_net_destroy(host->net);
   if (host->mutator) varve_detach(host->mutator);
   if (host->heap) varve_heap_destroy(host->heap);

@@ -233,7 +233,7 @@ static bool run_one(const struct pn_settings *settings, const struct pn_program 
   if (book && !done) fprintf(stderr, "%s: %s\n", name, error);
   bool right = done;
   if (done && program)
-    right = gave_right(settings, program, &result) & counted_right(settings, program, report.interactions);
+    right = counted_right(settings, program, report.interactions) && gave_right(settings, program, &result);
   if (done) report.verdict = !program ? "unchecked" : right ? "right" : "WRONG";
   if (done && !program) printf("%s\n", result.bytes);
   if (book) pn_report_row(program ? stdout : stderr, &report);

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """make.py -- writes what each program must give: *.txt here at full size, small/*.txt at reduced size.
 
+With --check it writes nothing and fails when a file is not what would be written.
 Nothing of the runtime is used: Python's integers, coreutils' tr, sort and uniq, and other formulas than the nets'.
 The sizes are those of ../nets/make.py. Texts are in the form of the runtime's readback.
 """
@@ -124,8 +125,7 @@ def main():
     for which, folder in ((0, HERE), (1, os.path.join(HERE, "small"))):
         os.makedirs(folder, exist_ok=True)
         for name, text in expected({k: v[which] for k, v in nets.SIZES.items()}).items():
-            with open(os.path.join(folder, name + ".txt"), "w") as out:
-                out.write("%s\n" % text)
+            nets.put(os.path.join(folder, name + ".txt"), "%s\n" % text)
 
 
 if __name__ == "__main__":

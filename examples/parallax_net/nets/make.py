@@ -3,6 +3,7 @@
 """make.py -- writes the nets of this folder from functional sources (programs.lisp).
 
     ./make.py            write *.hvm at full size and small/*.hvm at reduced size
+    ./make.py --check    write nothing; fail when a file is not what would be written
     ./make.py FILE       compile one file of sources to standard output
 
 The source language is a lambda calculus with supercombinators:
@@ -144,6 +145,10 @@ def size(tree):
 FLIPPED = {"-": ":-", "/": ":/", "%": ":%", "<<": ":<<", ">>": ":>>"}
 
 
+class NeedsSwitch(Exception):
+    """A body on trial contains a switch: it is lifted out without further ado."""
+
+
 class Def:
     def __init__(self, name, book, sizes):
         self.name, self.book, self.sizes, self.net, self.lifted = name, book, sizes, Net(), 0
@@ -194,13 +199,16 @@ class Def:
     def case(self, names, body):
         """A closed function: in place when it is small and computes nothing, a definition of its own otherwise."""
         trial = Def("trial", None, self.sizes)
-        tree, redexes = trial.net.finish(trial.lam(names, body, {}))
-        if not redexes and size(tree) <= 2 and not refers(tree):
-            return tree, trial
+        try:
+            tree, redexes = trial.net.finish(trial.lam(names, body, {}))
+            if not redexes and size(tree) <= 2 and not refers(tree):
+                return tree
+        except NeedsSwitch:
+            pass
         self.lifted += 1
         name = "%s__C%d" % (self.name, self.lifted)
         compile_def(name, names, body, self.book, self.sizes)
-        return ("leaf", "@" + name), None
+        return ("leaf", "@" + name)
 
     def rename(self, tree, table):
         if tree[0] == "wire":
@@ -211,9 +219,9 @@ class Def:
 
     def switch(self, number, captured, zero, predecessor, succ, env):
         if self.book is None:
-            raise_switch()
-        zero_tree, _ = self.case(captured, zero)
-        succ_tree, _ = self.case(predecessor + captured, succ)
+            raise NeedsSwitch()
+        zero_tree = self.case(captured, zero)
+        succ_tree = self.case(predecessor + captured, succ)
         cases = ["con", self.rename(zero_tree, {}), self.rename(succ_tree, {})]
         result = self.net.wire()
         self.net.link(self.term(number, env), ["swi", cases, result])
@@ -259,14 +267,6 @@ class Def:
         return self.apply(function, [self.term(a, env) for a in term[1:]])
 
 
-class NeedsSwitch(Exception):
-    pass
-
-
-def raise_switch():
-    raise NeedsSwitch()
-
-
 def compile_def(name, names, body, book, sizes):
     place = len(book)
     book.append(None)
@@ -279,20 +279,6 @@ def compile_def(name, names, body, book, sizes):
             a, b = b, a
         lines.append("  & %s ~ %s" % (show(a, table), show(b, table)))
     book[place] = "\n".join(lines)
-
-
-def patched_case(self, names, body):
-    """case(), where a body that switches is always lifted."""
-    try:
-        return original_case(self, names, body)
-    except NeedsSwitch:
-        self.lifted += 1
-        name = "%s__C%d" % (self.name, self.lifted)
-        compile_def(name, names, body, self.book, self.sizes)
-        return ("leaf", "@" + name), None
-
-
-original_case, Def.case = Def.case, patched_case
 
 
 def compile_forms(forms, sizes):
@@ -317,9 +303,18 @@ def expand(name, table):
     return forms
 
 
+def put(path, text):
+    """Write a file, or with --check compare it."""
+    if sys.argv[1:] != ["--check"]:
+        with open(path, "w") as out:
+            out.write(text)
+    elif not os.path.exists(path) or open(path).read() != text:
+        raise SystemExit(path + " is not what the script makes of its sources")
+
+
 def main():
     here = os.path.dirname(os.path.abspath(__file__))
-    if len(sys.argv) > 1:
+    if len(sys.argv) > 1 and sys.argv[1] != "--check":
         sys.stdout.write(compile_forms(read(open(sys.argv[1]).read()), {k: v[0] for k, v in SIZES.items()}))
         return
     table = programs(open(os.path.join(here, "programs.lisp")).read())
@@ -329,9 +324,8 @@ def main():
         for name, (what, _) in table.items():
             if name.startswith("lib_"):
                 continue
-            with open(os.path.join(folder, name + ".hvm"), "w") as out:
-                out.write("// %s: %s\n// Made by make.py from programs.lisp.\n\n" % (name, what))
-                out.write(compile_forms(expand(name, table), sizes))
+            head = "// SPDX-License-Identifier: MIT\n// %s: %s\n// Made by make.py from programs.lisp.\n\n" % (name, what)
+            put(os.path.join(folder, name + ".hvm"), head + compile_forms(expand(name, table), sizes))
 
 
 if __name__ == "__main__":
