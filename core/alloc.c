@@ -19,6 +19,8 @@
 #include "numa/affinity.h"
 #include "varve/varve.h"
 
+/* Collections of its own that one allocation tries before it returns NULL. */
+#define COLLECTIONS_MAX 16u
 /* Smaller objects open a new TLAB when they do not fit; larger ones go to the spill block. */
 #define SPILL_BYTES ((size_t)1 << VARVE__LINE_SHIFT)
 
@@ -103,13 +105,14 @@ static uint32_t wanted_blocks(size_t size) {
   return size <= VARVE_MEDIUM_MAX ? VARVE__REGION_BLOCKS : large_blocks(size);
 }
 
-/* Two collections of our own, the second an emergency; one that another thread ran for all does not count. */
+/* Give up when an emergency collection of our own could not free what is wanted. While it could, other mutators were
+ * quicker: try again, within reason. A collection that another thread ran for all does not count. */
 static uintptr_t take_or_collect(struct varve__mutator *mutator, size_t size) {
   struct varve_heap *heap = mutator->head.heap;
   for (unsigned own = 0;;) {
     uint64_t seen = atomic_load(&heap->collections);
     uintptr_t at = take(mutator, size);
-    if (at || own == 2) return at;
+    if (at || own == COLLECTIONS_MAX || (own >= 2 && !mutator->satisfied)) return at;
     own += varve__collect(mutator, own ? "emergency" : "allocation", seen, wanted_blocks(size));
   }
 }

@@ -102,6 +102,7 @@ static void plan(struct varve_heap *heap, bool emergency) {
     varve__plan_undo(heap);
     plan_groups(heap, true);
   }
+  heap->satisfied = varve__plan_is_enough(heap);
   heap->current.emergency = heap->plan->emergency;
 }
 
@@ -174,6 +175,7 @@ bool varve__collect(struct varve__mutator *mutator, const char *cause, uint64_t 
   begin(heap, cause, blocks);
   collect_stw(heap, strcmp(cause, "emergency") == 0);
   end(heap, began);
+  mutator->satisfied = heap->satisfied;
   varve__safepoint_resume(mutator);
   return true;
 }

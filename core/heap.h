@@ -53,6 +53,7 @@ struct varve_heap {
   _Atomic uint64_t collections;
   const char *cause;           /* of the collection in progress */
   uint64_t wanted_blocks;      /* what the requester could not get: the plan must free at least this much */
+  bool satisfied;              /* the plan of this pause leaves room for that */
   uint64_t live_bytes;         /* after the last collection */
   size_t root_tasks;           /* of this pause */
 

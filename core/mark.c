@@ -460,15 +460,14 @@ static void wake_everybody(struct varve_marker *marker) {
 static bool wait_for_work(struct varve_heap *heap, uint32_t active) {
   struct varve_marker *marker = heap->marker;
 #ifdef VARVE_PLANT_EARLY_END
-  if (atomic_fetch_add(&marker->idle, 1) + 1 >= (active + 1) / 2) return false;
-#else
-  if (atomic_fetch_add(&marker->idle, 1) + 1 == active) {
+  active = (active + 1) / 2;
+#endif
+  if (atomic_fetch_add(&marker->idle, 1) + 1 >= active) {
     wake_everybody(marker);
     return false;
   }
-#endif
   for (uint32_t spins = 0;; ++spins) {
-    if (atomic_load(&marker->idle) == active) return false;
+    if (atomic_load(&marker->idle) >= active) return false;
     if (somebody_has_work(marker, active)) {
       atomic_fetch_sub(&marker->idle, 1); /* before the steal: see Idle above */
       return true;

@@ -32,6 +32,7 @@ struct varve__mutator {
   unsigned node;
   uint32_t slow_allocations;        /* for the stress period */
   varve_status status;              /* why the last allocation failed */
+  bool satisfied;                   /* its last own collection left room for what it wanted */
   pid_t thread;
   struct varve__mutator *next;      /* in heap->mutators, under the registry lock */
   char name[32];

@@ -2,7 +2,7 @@
 /* policy.c -- the decisions of policy.h.
  *
  * Heap size: after a collection the heap may grow to what is in use plus heap-growth percent of it, at least to
- * heap-initial and at most to heap-max. That spends a fixed share of time per allocated byte on collecting, the rule of
+ * heap-initial, by what the requester waits for and a region for everybody else, and at most to heap-max. That spends a fixed share of time per allocated byte on collecting, the rule of
  * Go's GOGC; heap-max caps it.
  */
 #include "core/policy.h"
@@ -37,7 +37,9 @@ void varve__policy_set_budget(struct varve_heap *heap) {
   uint64_t used = used_blocks(heap), limit = limit_blocks(heap);
   uint64_t goal = used + used * heap->options.heap_growth / 100;
   uint64_t initial = heap->options.heap_initial >> VARVE__BLOCK_SHIFT;
+  uint64_t least = used + heap->wanted_blocks + VARVE__REGION_BLOCKS;
   if (goal < initial) goal = initial;
+  if (goal < least) goal = least;
   if (goal > limit) goal = limit;
   atomic_store_explicit(&heap->space.budget_blocks, goal > used ? (int64_t)(goal - used) : 0, memory_order_relaxed);
 }
