@@ -192,7 +192,8 @@ static void list(void) {
            pn_natives[i].arity == 1 ? " " : "s", pn_natives[i].help);
 }
 
-static bool counted_right(const struct pn_settings *settings, const struct pn_program *program, uint64_t interactions) {
+static bool counted_right(const struct pn_settings *settings, const struct pn_program *program,
+                          uint64_t interactions) {
   uint64_t wanted = settings->small ? program->small_interactions : program->interactions;
   if (!wanted || wanted == interactions) return true;
   printf("%s: %llu interactions, expected %llu\n", program->name, (unsigned long long)interactions,

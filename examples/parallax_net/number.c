@@ -245,11 +245,14 @@ static const char *operator_text(unsigned operator) {
   return "?";
 }
 
+/* The fewest digits that are read back as the same f24. */
 static size_t print_float(float value, char *buffer, size_t capacity) {
   if (isnan(value)) return (size_t)snprintf(buffer, capacity, "+NaN");
   if (isinf(value)) return (size_t)snprintf(buffer, capacity, value < 0 ? "-inf" : "+inf");
   char digits[32];
-  snprintf(digits, sizeof digits, "%.6g", (double)value); /* 16 bits of mantissa: 6 digits tell values apart */
+  int precision = 0;
+  do snprintf(digits, sizeof digits, "%.*g", ++precision, (double)value);
+  while (precision < 9 && pn_num_f24(strtof(digits, NULL)) != pn_num_f24(value));
   bool plain = !strpbrk(digits, ".e");
   return (size_t)snprintf(buffer, capacity, "%s%s", digits, plain ? ".0" : "");
 }

@@ -324,8 +324,8 @@ def main():
         for name, (what, _) in table.items():
             if name.startswith("lib_"):
                 continue
-            head = "// SPDX-License-Identifier: MIT\n// %s: %s\n// Made by make.py from programs.lisp.\n\n" % (name, what)
-            put(os.path.join(folder, name + ".hvm"), head + compile_forms(expand(name, table), sizes))
+            head = "// SPDX-License-Identifier: MIT\n// %s: %s\n// Made by make.py from programs.lisp.\n\n"
+            put(os.path.join(folder, name + ".hvm"), head % (name, what) + compile_forms(expand(name, table), sizes))
 
 
 if __name__ == "__main__":
