@@ -790,7 +790,7 @@ static void parse_options(struct model *model, const char *text) {
 static void default_options(struct model *model) {
   struct random random = {model->seed};
   varve_options_init(&model->options);
-  parse_options(model, "heap-max=24m,workers=2,parallel-min=0,move-everything=1,verify=2,poison=1,stress=100");
+  parse_options(model, "heap-max=24m,workers=2,parallel-min=0,move-everything=1,verify=2,poison=1,stress=200");
   model->options.granule = VARVE_GRANULE;
   model->options.slot_tags = (uint32_t)(1 + random_below(&random, 255));
   model->options.ref_tags = (uint32_t)(1 + random_below(&random, 255));
