@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* fixup.c -- rewriting a slot whose object moves: slots in the order of their objects, and in random order.
+ *
+ * One of eight objects of 32 bytes lives, and there are twelve times as many slots. The
+ * slide is measured with the slots and without (see slide.c); the difference is their cost.
+ * Limit: prefetched look-ups in side tables of the heap's size.
+ */
+#include "movers.h"
+
+#define COPIES 12u
+
+static double slide_ns(struct movers *movers, bool random, bool fix) {
+  movers_fill(movers, 12, fix ? COPIES : 1, random && fix);
+  movers->fix = fix;
+  host_collect(&movers->host);
+  return host_phase_ns(&movers->host, movers->host.last.slide_ns);
+}
+
+static void measure(struct bench *bench, struct movers *movers, bool random) {
+  struct series cost = {0}, limit = {0};
+  for (unsigned i = 0; bench_again(bench, i, 2, 3, 7); ++i) {
+    double without = slide_ns(movers, random, false), with = slide_ns(movers, random, true);
+    double slots = (double)movers->slot_count;
+    series_add(&cost, with > without ? (with - without) / slots : 0);
+    series_add(&limit, limit_lookup_ns(movers->bytes, movers->slot_count, random) / slots);
+  }
+  bench_report(bench, &(struct figure){
+    bench_text("fix up a reference, %s, %s", random ? "random" : "near", bench_size(movers->bytes)), "ns", &cost,
+    "prefetched look-up", &limit, bench->scale > SCALE_TINY ? AT_MOST : NOT_JUDGED, random ? 8 : 2, random ? 5 : 1.2});
+}
+
+void bench_fixup(struct bench *bench) {
+  struct movers movers;
+  movers_open(&movers, bench_pick(bench, 8 << 20, 256 << 20, 1 << 30));
+  measure(bench, &movers, false);
+  measure(bench, &movers, true);
+  movers_close(&movers);
+}
