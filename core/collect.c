@@ -170,6 +170,7 @@ static void end(struct varve_heap *heap, uint64_t began) {
 
 bool varve__collect(struct varve__mutator *mutator, const char *cause, uint64_t seen, uint32_t blocks) {
   struct varve_heap *heap = mutator->head.heap;
+  varve__workers_prepare(heap, varve__policy_workers(heap));
   uint64_t began = varve__clock_ns();
   if (!varve__safepoint_stop(mutator, seen)) return false;
   begin(heap, cause, blocks);

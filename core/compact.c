@@ -265,7 +265,7 @@ void varve__compact_slide_worker(struct varve_heap *heap, uint32_t worker) {
   uint32_t task;
   open_fixer(&fixer, heap);
   while ((task = claim(&plan->next_group)) < plan->group_count) slide_group(&fixer, &plan->groups[task]);
-  while ((task = claim(&plan->next_region)) < heap->space.region_count) fix_region(&fixer, task);
+  while ((task = claim(&plan->next_region)) < heap->space.region_high) fix_region(&fixer, task);
   while ((task = claim(&plan->next_root)) < heap->root_tasks) varve__roots_visit(heap->roots, task, &fixer.visitor);
   flush(&fixer);
   note_figures(heap, &fixer, worker);
@@ -491,7 +491,7 @@ static void open_mediums(struct varve_space *space) {
     least[node] = VARVE__REGION_WORDS - VARVE_MEDIUM_MAX / 8;
     atomic_store_explicit(&space->node[node].medium_open, VARVE__NO_REGION, memory_order_relaxed);
   }
-  for (uint32_t r = 0; r < space->region_count; ++r) {
+  for (uint32_t r = 0; r < space->region_high; ++r) {
     const struct varve_region *region = &space->regions[r];
     uint32_t top = atomic_load_explicit(&region->top, memory_order_relaxed);
     if (atomic_load_explicit(&region->kind, memory_order_relaxed) != REGION_MEDIUM || top > least[region->node]) continue;
@@ -513,7 +513,7 @@ static void note_plan(struct varve_heap *heap) {
 void varve__compact_finish(struct varve_heap *heap) {
   struct varve_space *space = &heap->space;
   heap->live_bytes = 0;
-  for (uint32_t r = 0; r < space->region_count; ++r) finish_region(heap, r);
+  for (uint32_t r = 0; r < space->region_high; ++r) finish_region(heap, r);
   heap->current.regions_freed += varve__large_release_regions(space);
   renumber(heap);
   open_mediums(space);

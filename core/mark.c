@@ -541,7 +541,7 @@ static void collect_deferred_worker(struct varve_heap *heap, uint32_t self) {
   worker->starved = false;
   worker->quota = marker->pool.count * VARVE__SEGMENT_ENTRIES / (2 * varve__workers_active(heap));
   while ((region = atomic_fetch_add_explicit(&marker->next_region, 1, memory_order_relaxed)) <
-         heap->space.region_count) {
+         heap->space.region_high) {
     if (atomic_load_explicit(&heap->space.regions[region].kind, memory_order_relaxed) < REGION_SMALL) continue;
     for (uint32_t b = region * VARVE__REGION_BLOCKS; b < (region + 1) * VARVE__REGION_BLOCKS; ++b)
       if (atomic_load_explicit(&heap->space.blocks[b].pending, memory_order_relaxed)) collect_block(worker, b);
@@ -614,6 +614,6 @@ void varve__mark_clear_worker(struct varve_heap *heap, uint32_t worker) {
   (void)worker;
   uint32_t region;
   while ((region = atomic_fetch_add_explicit(&heap->marker->next_region, 1, memory_order_relaxed)) <
-         heap->space.region_count)
+         heap->space.region_high)
     clear_region(&heap->space, region);
 }

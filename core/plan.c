@@ -89,7 +89,7 @@ void varve__plan_count_worker(struct varve_heap *heap, uint32_t worker) {
   struct varve_plan *plan = heap->plan;
   uint32_t region, counted = 0;
   while ((region = atomic_fetch_add_explicit(&plan->next_region, 1, memory_order_relaxed)) <
-         heap->space.region_count) {
+         heap->space.region_high) {
     if (atomic_load_explicit(&heap->space.regions[region].kind, memory_order_relaxed) >= REGION_SMALL) ++counted;
     count_region(&heap->space, region);
   }
@@ -118,7 +118,7 @@ static uint32_t sort_by_age(struct varve_heap *heap) {
   struct varve_space *space = &heap->space;
   uint32_t ages = atomic_load_explicit(&space->next_age, memory_order_relaxed);
   memset(plan->by_age, 0, ages * sizeof *plan->by_age);
-  for (uint32_t r = 0; r < space->region_count; ++r) {
+  for (uint32_t r = 0; r < space->region_high; ++r) {
     uint8_t kind = atomic_load_explicit(&space->regions[r].kind, memory_order_relaxed);
     if (kind == REGION_MEDIUM) enter_age(plan, space->regions[r].age, r | VARVE__MEDIUM_ENTRY);
     if (kind != REGION_SMALL) continue;
@@ -245,14 +245,14 @@ static uint32_t choose_group_regions(struct varve_heap *heap) {
 /* ---- move-everything: a free destination in front of each group ---- */
 
 static uint32_t find_region_of_kind(const struct varve_space *space, enum varve_region_kind kind) {
-  for (uint32_t r = 0; r < space->region_count; ++r)
+  for (uint32_t r = 0; r < space->region_high; ++r)
     if (atomic_load_explicit(&space->regions[r].kind, memory_order_relaxed) == kind) return r;
   return VARVE__NO_REGION;
 }
 
 static uint32_t find_free_block(struct grouping *g) {
   struct varve_space *space = &g->heap->space;
-  for (uint32_t r = 0; r < space->region_count; ++r) {
+  for (uint32_t r = 0; r < space->region_high; ++r) {
     struct varve_region *region = &space->regions[r];
     uint64_t free = atomic_load_explicit(&region->free_blocks, memory_order_relaxed);
     if (atomic_load_explicit(&region->kind, memory_order_relaxed) == REGION_SMALL && free)
@@ -352,7 +352,7 @@ bool varve__plan_is_enough(struct varve_heap *heap) {
   uint64_t free_blocks = 0;
   uint64_t free_regions = space->limit_regions - atomic_load_explicit(&space->committed, memory_order_relaxed) +
                           atomic_load_explicit(&space->free_regions, memory_order_relaxed);
-  for (uint32_t r = 0; r < space->region_count; ++r) {
+  for (uint32_t r = 0; r < space->region_high; ++r) {
     const struct varve_region *region = &space->regions[r];
     uint8_t kind = atomic_load_explicit(&region->kind, memory_order_relaxed);
     unsigned left = kind == REGION_SMALL ? blocks_left(space, r) : 0;
@@ -377,7 +377,7 @@ static void undo_relocations(struct varve_heap *heap) {
 void varve__plan_undo(struct varve_heap *heap) {
   struct varve_space *space = &heap->space;
   if (!heap->plan->emergency) undo_relocations(heap);
-  for (uint32_t r = 0; r < space->region_count; ++r) {
+  for (uint32_t r = 0; r < space->region_high; ++r) {
     if (atomic_load_explicit(&space->regions[r].kind, memory_order_relaxed) < REGION_SMALL) continue;
     space->regions[r].flags = 0;
     for (uint32_t b = r * VARVE__REGION_BLOCKS; b < (r + 1) * VARVE__REGION_BLOCKS; ++b) space->blocks[b].flags = 0;

@@ -23,7 +23,7 @@ static bool head_is_marked(const struct varve_space *space, uint32_t block) {
 
 void varve__plan_large_sweep(struct varve_heap *heap) {
   struct varve_space *space = &heap->space;
-  for (uint32_t b = 0; b < space->region_count * VARVE__REGION_BLOCKS; ++b) {
+  for (uint32_t b = 0; b < space->region_high * VARVE__REGION_BLOCKS; ++b) {
     if (!is_large(space, b / VARVE__REGION_BLOCKS)) {
       b += VARVE__REGION_BLOCKS - 1; /* to the next region: b is a region's first block here */
       continue;
@@ -66,7 +66,7 @@ static void next_stretch(const struct varve_space *space, struct slide_cursor *c
 
 static void slide_up(struct varve_heap *heap) {
   struct varve_space *space = &heap->space;
-  struct slide_cursor c = {space->region_count * VARVE__REGION_BLOCKS, space->region_count * VARVE__REGION_BLOCKS};
+  struct slide_cursor c = {space->region_high * VARVE__REGION_BLOCKS, space->region_high * VARVE__REGION_BLOCKS};
   for (uint32_t b = c.end; b-- > 0;) {
     if (!is_large(space, b / VARVE__REGION_BLOCKS) || space->blocks[b].kind != BLOCK_LARGE_HEAD) continue;
     uint32_t blocks = space->blocks[b].age;
@@ -79,7 +79,7 @@ static void slide_up(struct varve_heap *heap) {
 
 static void relocate(struct varve_heap *heap) {
   struct varve_space *space = &heap->space;
-  for (uint32_t b = 0; b < space->region_count * VARVE__REGION_BLOCKS; ++b) {
+  for (uint32_t b = 0; b < space->region_high * VARVE__REGION_BLOCKS; ++b) {
     if (!is_large(space, b / VARVE__REGION_BLOCKS) || space->blocks[b].kind != BLOCK_LARGE_HEAD) continue;
     if (!head_is_marked(space, b)) continue; /* a place that was just taken */
     uint32_t blocks = space->blocks[b].age, to = varve__large_find(space, blocks);

@@ -215,7 +215,7 @@ static void each_in_region(struct varve_verifier *v, enum map map, uint32_t regi
 }
 
 static void each_object(struct varve_verifier *v, enum map map, object_fn *visit) {
-  for (uint32_t r = 0; r < space_of(v)->region_count && !v->failed; ++r)
+  for (uint32_t r = 0; r < space_of(v)->region_high && !v->failed; ++r)
     if (v->present[r]) each_in_region(v, map, r, 0, VARVE__REGION_WORDS, visit);
 }
 
@@ -302,7 +302,7 @@ static void parse_region(struct varve_verifier *v, uint32_t region) {
 }
 
 static void parse(struct varve_verifier *v) {
-  for (uint32_t r = 0; r < space_of(v)->region_count && !v->failed; ++r) {
+  for (uint32_t r = 0; r < space_of(v)->region_high && !v->failed; ++r) {
     v->present[r] = 0;
     if (kind_of(v, r) >= REGION_SMALL && open_maps(v, r)) parse_region(v, r);
   }
@@ -518,7 +518,7 @@ static void check_region_marks(struct varve_verifier *v, uint32_t region) {
 }
 
 static void check_marks(struct varve_verifier *v) {
-  for (uint32_t r = 0; r < space_of(v)->region_count && !v->failed; ++r)
+  for (uint32_t r = 0; r < space_of(v)->region_high && !v->failed; ++r)
     if (v->present[r]) check_region_marks(v, r);
 }
 
@@ -606,7 +606,7 @@ static void check_counter(struct varve_verifier *v, const char *name, uint64_t c
 static void check_tables(struct varve_verifier *v) {
   const struct varve_space *space = space_of(v);
   struct tally tally = {0};
-  for (uint32_t r = 0; r < space->region_count && !v->failed; ++r) check_region(v, r, &tally);
+  for (uint32_t r = 0; r < space->region_high && !v->failed; ++r) check_region(v, r, &tally);
   if (v->failed) return;
   check_counter(v, "used_blocks", atomic_load_explicit(&space->used_blocks, memory_order_relaxed), tally.used_blocks);
   check_counter(v, "committed", atomic_load_explicit(&space->committed, memory_order_relaxed), tally.committed);
@@ -853,7 +853,7 @@ static bool is_listed(const struct varve_plan *plan, uint32_t block) {
 }
 
 static void check_large_moves(struct varve_verifier *v) {
-  memset(v->claimed, 0, space_of(v)->region_count * sizeof *v->claimed);
+  memset(v->claimed, 0, space_of(v)->region_high * sizeof *v->claimed);
   each_object(v, VISITED, claim_large);
   for (uint32_t i = 0; i < v->heap->plan->large_count && !v->failed; ++i)
     check_large_move(v, &v->heap->plan->large[i]);
@@ -869,7 +869,7 @@ static void check_stays(struct varve_verifier *v, uint32_t block) {
 }
 
 static void check_staying(struct varve_verifier *v) {
-  for (uint32_t b = 0; b < space_of(v)->region_count * VARVE__REGION_BLOCKS && !v->failed; ++b)
+  for (uint32_t b = 0; b < space_of(v)->region_high * VARVE__REGION_BLOCKS && !v->failed; ++b)
     if (kind_of(v, b / VARVE__REGION_BLOCKS) >= REGION_SMALL && space_of(v)->blocks[b].kind != BLOCK_FREE)
       check_stays(v, b);
 }
@@ -877,7 +877,7 @@ static void check_staying(struct varve_verifier *v) {
 varve_status varve__verify_plan(struct varve_verifier *v, varve_error *error) {
   const struct varve_plan *plan = v->heap->plan;
   begin(v, error);
-  memset(v->claimed, 0, space_of(v)->region_count * sizeof *v->claimed);
+  memset(v->claimed, 0, space_of(v)->region_high * sizeof *v->claimed);
   for (uint32_t i = 0; i < plan->group_count && !v->failed; ++i) check_group(v, &plan->groups[i]);
   if (!v->failed) check_staying(v);
   if (!v->failed) check_large_moves(v);

@@ -32,7 +32,8 @@ struct worker_thread {
 };
 
 struct varve_workers {
-  uint32_t started;        /* threads running: indexes 1..started */
+  struct varve_lock lock;  /* for starting threads */
+  uint32_t started;        /* threads running: indexes 1..started; written by running mutators, read in pauses */
   uint32_t active;         /* workers of this pause, worker 0 included */
   uint32_t requester_cpu;  /* dense index of the core that worker 0 runs on */
   bool complained;
@@ -141,13 +142,16 @@ static uint32_t requester_cpu(const struct varve_heap *heap) {
   return 0;
 }
 
+void varve__workers_prepare(struct varve_heap *heap, uint32_t count) {
+  struct varve_workers *workers = heap->workers;
+  varve__lock_take(&workers->lock);
+  start_threads(heap, count);
+  varve__lock_release(&workers->lock);
+}
+
 uint32_t varve__workers_begin(struct varve_heap *heap, uint32_t count) {
   struct varve_workers *workers = heap->workers;
-  if (count > heap->options.workers) count = heap->options.workers;
-  if (count > 1) {
-    workers->requester_cpu = requester_cpu(heap);
-    start_threads(heap, count);
-  }
+  if (count > 1) workers->requester_cpu = requester_cpu(heap);
   workers->active = count <= workers->started + 1 ? count : workers->started + 1;
   return workers->active;
 }

@@ -19,6 +19,9 @@ typedef void varve_worker_fn(struct varve_heap *heap, uint32_t worker);
 struct varve_workers *varve__workers_open(struct varve_heap *heap); /* NULL: no memory; starts no thread */
 void varve__workers_close(struct varve_heap *heap);                 /* ends and joins all threads */
 
+/* A running mutator, before it stops the world: start threads so that there are `count` workers. Nothing is asked of the
+ * system in the pause itself. */
+void varve__workers_prepare(struct varve_heap *heap, uint32_t count);
 /* Begin a pause with up to `count` workers. @return how many there are, at least 1. */
 uint32_t varve__workers_begin(struct varve_heap *heap, uint32_t count);
 uint32_t varve__workers_active(const struct varve_heap *heap);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* large.c -- the large-object space: runs of 32 KiB blocks in LARGE regions, one object each.
  *
- * First fit from the high end of the address range, so that large objects stay out of the way of the regions that
- * are compacted. A run may cross into the next region when both are LARGE. The first block of a run is LARGE_HEAD
+ * First fit from the high end of the regions ever used, so that large objects stay out of the way of the regions
+ * that are compacted. A run may cross into the next region when both are LARGE. The first block of a run is LARGE_HEAD
  * (age: blocks in the run), the others LARGE_BODY (age: blocks back to the head).
  *
  * Taking is done by mutators under the space's lock; freeing and placing in pauses only.
@@ -28,7 +28,7 @@ static bool region_has_room(const struct varve_space *space, uint32_t region) {
 /* The highest run of `blocks` free blocks in LARGE regions. */
 uint32_t varve__large_find(const struct varve_space *space, uint32_t blocks) {
   uint32_t found = 0;
-  for (uint32_t region = space->region_count; region-- > 0;) {
+  for (uint32_t region = space->region_high; region-- > 0;) {
     if (!region_has_room(space, region)) {
       found = 0;
       continue;
@@ -87,7 +87,7 @@ void varve__large_place(struct varve_space *space, uint32_t block, uint32_t bloc
 
 uint32_t varve__large_release_regions(struct varve_space *space) {
   uint32_t released = 0;
-  for (uint32_t r = 0; r < space->region_count; ++r) {
+  for (uint32_t r = 0; r < space->region_high; ++r) {
     struct varve_region *region = &space->regions[r];
     if (atomic_load_explicit(&region->kind, memory_order_relaxed) != REGION_LARGE) continue;
     if (atomic_load_explicit(&region->free_blocks, memory_order_relaxed) != ~UINT64_C(0)) continue;

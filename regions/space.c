@@ -35,6 +35,7 @@ static bool commit_region(struct varve_space *space, uint32_t region, unsigned n
     return false;
   }
   struct varve_region *r = region_at(space, region);
+  if (region >= space->region_high) space->region_high = region + 1;
   r->node = (uint8_t)node;
   atomic_store_explicit(&r->kind, REGION_FREE, memory_order_relaxed);
   atomic_fetch_add_explicit(&space->committed, 1, memory_order_relaxed);
@@ -354,7 +355,7 @@ static bool run_is_takeable(const struct varve_space *space, uint32_t first, uin
 
 /* Give free regions outside [first, first + count) back until `needed` more can be committed. */
 static bool make_room(struct varve_space *space, uint32_t first, uint32_t count, uint32_t needed) {
-  for (uint32_t r = 0; r < space->region_count; ++r) {
+  for (uint32_t r = 0; r < space->region_high; ++r) {
     if (atomic_load_explicit(&space->committed, memory_order_relaxed) + needed <= space->limit_regions) return true;
     bool outside = r < first || r >= first + count;
     if (outside && atomic_load_explicit(&region_at(space, r)->kind, memory_order_relaxed) == REGION_FREE)
@@ -371,21 +372,38 @@ static bool commit_run(struct varve_space *space, uint32_t first, uint32_t count
   return true;
 }
 
+static uint32_t search_down(const struct varve_space *space, uint32_t end, uint32_t count) {
+  uint32_t uncommitted;
+  if (end < count) return VARVE__NO_REGION;
+  for (uint32_t first = end - count + 1; first-- > 0;)
+    if (run_is_takeable(space, first, count, &uncommitted)) return first;
+  return VARVE__NO_REGION;
+}
+
+/* Among the regions that have been used; else above them, so that pauses need not look at the whole reservation; else
+ * anywhere. */
+static uint32_t find_run(const struct varve_space *space, uint32_t count) {
+  uint32_t first = search_down(space, space->region_high, count);
+  if (first != VARVE__NO_REGION) return first;
+  if (space->region_high + count <= space->region_count) return space->region_high;
+  return search_down(space, space->region_count, count);
+}
+
+static void make_large(struct varve_space *space, uint32_t first, uint32_t count) {
+  for (uint32_t r = first; r < first + count; ++r) {
+    atomic_store_explicit(&region_at(space, r)->free_blocks, ~UINT64_C(0), memory_order_relaxed);
+    atomic_store_explicit(&region_at(space, r)->kind, REGION_LARGE, memory_order_release);
+  }
+  atomic_fetch_sub_explicit(&space->free_regions, count, memory_order_relaxed);
+}
+
 uint32_t varve__space_take_run_locked(struct varve_space *space, unsigned node, uint32_t count) {
-  uint32_t free = atomic_load_explicit(&space->free_regions, memory_order_relaxed);
+  uint32_t free = atomic_load_explicit(&space->free_regions, memory_order_relaxed), uncommitted;
   uint32_t committed = atomic_load_explicit(&space->committed, memory_order_relaxed);
   if (count > free + (space->limit_regions - committed)) return VARVE__NO_REGION;
-  for (uint32_t first = space->region_count - count + 1; first-- > 0;) {
-    uint32_t uncommitted;
-    if (!run_is_takeable(space, first, count, &uncommitted)) continue;
-    if (!make_room(space, first, count, uncommitted) || !commit_run(space, first, count, node))
-      return VARVE__NO_REGION;
-    for (uint32_t r = first; r < first + count; ++r) {
-      atomic_store_explicit(&region_at(space, r)->free_blocks, ~UINT64_C(0), memory_order_relaxed);
-      atomic_store_explicit(&region_at(space, r)->kind, REGION_LARGE, memory_order_release);
-    }
-    atomic_fetch_sub_explicit(&space->free_regions, count, memory_order_relaxed);
-    return first;
-  }
-  return VARVE__NO_REGION;
+  uint32_t first = find_run(space, count);
+  if (first == VARVE__NO_REGION || !run_is_takeable(space, first, count, &uncommitted)) return VARVE__NO_REGION;
+  if (!make_room(space, first, count, uncommitted) || !commit_run(space, first, count, node)) return VARVE__NO_REGION;
+  make_large(space, first, count);
+  return first;
 }

@@ -116,6 +116,7 @@ struct varve_space {
   struct varve_block *blocks;
   struct varve_region *regions;
   uint32_t region_count;  /* reserved */
+  uint32_t region_high;   /* regions from here on have never been committed; grows under lock */
   uint32_t limit_regions; /* R4 */
   _Atomic uint32_t committed;
   _Atomic uint32_t free_regions;
