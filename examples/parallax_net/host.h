@@ -38,6 +38,7 @@ struct pn_run_options {
   uint64_t seed;
   uint64_t memory_limit; /* of nodes, bytes */
   bool pin;
+  unsigned collect_every; /* batches of a worker between two collections that it asks for; 0: none */
   varve_options heap;
 };
 

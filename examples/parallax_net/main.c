@@ -29,6 +29,7 @@ static const char usage[] =
   "  --order lifo|fifo|random   which redex a worker takes next; --seed N for random\n"
   "  --memory SIZE         what nodes may take of the host's memory (default: three quarters of what is free)\n"
   "  --heap SIZE           heap-max (default: small, so that the collector is busy)\n"
+  "  --collect N           each worker asks for a collection every N batches; 0: never (default: by program)\n"
   "  --stress N            collect at every N-th slow allocation\n"
   "  --verify [LEVEL]      verify the heap around each collection; 2: at every phase edge\n"
   "  --move-everything     each collection moves all it can\n"
@@ -107,8 +108,8 @@ static enum pn_order order_of(const char *text) {
 }
 
 enum { OPT_PROGRAM = 256, OPT_LIST, OPT_UNITS, OPT_SMALL, OPT_WORKERS, OPT_ASYNC, OPT_ORDER, OPT_SEED, OPT_MEMORY,
-       OPT_HEAP, OPT_STRESS, OPT_VERIFY, OPT_MOVE, OPT_VARVE, OPT_RULES, OPT_PROGRESS, OPT_NO_PIN, OPT_DIRECTORY,
-       OPT_HELP };
+       OPT_HEAP, OPT_COLLECT, OPT_STRESS, OPT_VERIFY, OPT_MOVE, OPT_VARVE, OPT_RULES, OPT_PROGRESS, OPT_NO_PIN,
+       OPT_DIRECTORY, OPT_HELP };
 
 static const struct option long_options[] = {
   {"program", required_argument, NULL, OPT_PROGRAM}, {"list", no_argument, NULL, OPT_LIST},
@@ -116,6 +117,7 @@ static const struct option long_options[] = {
   {"workers", required_argument, NULL, OPT_WORKERS}, {"async", required_argument, NULL, OPT_ASYNC},
   {"order", required_argument, NULL, OPT_ORDER},     {"seed", required_argument, NULL, OPT_SEED},
   {"memory", required_argument, NULL, OPT_MEMORY},   {"heap", required_argument, NULL, OPT_HEAP},
+  {"collect", required_argument, NULL, OPT_COLLECT},
   {"stress", required_argument, NULL, OPT_STRESS},   {"verify", optional_argument, NULL, OPT_VERIFY},
   {"move-everything", no_argument, NULL, OPT_MOVE},  {"varve", required_argument, NULL, OPT_VARVE},
   {"rules", no_argument, NULL, OPT_RULES},           {"progress", no_argument, NULL, OPT_PROGRESS},
@@ -139,6 +141,9 @@ static void apply_option(struct command *command, int option, const char *value,
     case OPT_SEED: run->seed = number("seed", value, 0, UINT64_MAX); return;
     case OPT_MEMORY: run->memory_limit = size_of("memory", value); return;
     case OPT_HEAP: add_heap_option(command, "heap-max", value); return;
+    case OPT_COLLECT:
+      run->collect_every = (unsigned)number("collect", value, 0, 1000000000), command->settings.collect_given = true;
+      return;
     case OPT_STRESS: add_heap_option(command, "stress", value); return;
     case OPT_MOVE: add_heap_option(command, "move-everything", "1"); return;
     case OPT_VARVE: add_raw(command, value); return;
@@ -223,7 +228,9 @@ static struct pn_book *read_program(const struct pn_settings *settings, const st
 }
 
 /* A program of the table is checked; of a file, the result is printed. */
-static bool run_one(const struct pn_settings *settings, const struct pn_program *program, const char *file) {
+static bool run_one(const struct pn_settings *given, const struct pn_program *program, const char *file) {
+  struct pn_settings own = *given, *settings = &own;
+  if (program && !own.collect_given) own.run.collect_every = program->collect_every;
   const char *name = program ? program->name : file;
   struct pn_report report = {.name = name, .verdict = "failed"};
   struct pn_text result = {0};

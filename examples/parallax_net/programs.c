@@ -5,9 +5,11 @@
 #include <stdio.h>
 
 const struct pn_program pn_programs[] = {
-#define PN_PROGRAM(name, heap, interactions, small, what) {name, heap, interactions, small, what},
+#define PN_PROGRAM(...) PN_ROW(__VA_ARGS__)
+#define PN_ROW(name, heap, every, interactions, small, what) {name, heap, every, interactions, small, what},
 #include "programs.def"
 #undef PN_PROGRAM
+#undef PN_ROW
 };
 const unsigned pn_program_count = sizeof pn_programs / sizeof *pn_programs;
 

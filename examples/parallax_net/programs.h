@@ -10,6 +10,7 @@
 
 struct pn_program {
   const char *name, *heap;
+  unsigned collect_every; /* batches of a worker between two collections that it asks for; 0: none */
   uint64_t interactions, small_interactions; /* 0: not known */
   const char *what;
 };

@@ -11,7 +11,7 @@ struct pn_settings {
   struct pn_run_options run; /* its heap options are the defaults; `heap_text` comes on top */
   char heap_text[1024];      /* "name=value,..." of the command line */
   const char *directory;     /* of nets/ and expected/ */
-  bool small, progress, rules;
+  bool small, progress, rules, collect_given;
 };
 
 /** Apply "name=value,..." to heap options; a message goes to `error` on failure. */

@@ -92,11 +92,18 @@ static void reduce_batch(struct pn_worker *w) {
   }
 }
 
+/* W4: no heap word is held here. */
+static void safepoint(struct pn_worker *w, uint64_t batches) {
+  unsigned every = w->host->options.collect_every;
+  if (every && batches % every == every - 1) varve_collect(w->mutator);
+  else varve_poll(w->mutator);
+}
+
 static void reduce_all(struct pn_worker *w) {
   struct pn_host *host = w->host;
   for (uint64_t batches = 0; !atomic_load_explicit(&host->stop, memory_order_relaxed); ++batches) {
     if (pn_deque_count(&w->deque) == 0 && !pn_find_work(w)) break;
-    varve_poll(w->mutator); /* W4: a safepoint, and no heap word is held */
+    safepoint(w, batches);
     if (!pn_worker_prepare(w)) break;
     if (atomic_load_explicit(&host->hungry, memory_order_relaxed)) pn_share(w);
     reduce_batch(w);
