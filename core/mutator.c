@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* mutator.c -- attach, detach, native state, and the wrong calls that can be seen cheaply. */
-#define _GNU_SOURCE
 #include "core/mutator.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "core/base/check.h"
 #include "core/heap.h"
@@ -33,7 +31,9 @@ void varve__mutator_retire(struct varve__mutator *mutator) {
   forget_tlab(mutator);
 }
 
-bool varve__mutator_is_here(const struct varve__mutator *mutator) { return mutator->thread == gettid(); }
+bool varve__mutator_is_here(const struct varve__mutator *mutator) {
+  return pthread_equal(mutator->thread, pthread_self()); /* no system call, unlike gettid */
+}
 
 static void name_mutator(struct varve__mutator *mutator, const char *name, uint32_t serial) {
   if (name) snprintf(mutator->name, sizeof mutator->name, "%s", name);
@@ -64,7 +64,7 @@ varve_status varve_mutator_attach(varve_heap *heap, const char *name, unsigned g
   if (!mutator) return varve__error(error, VARVE_METADATA, "attach: no memory for a mutator");
   mutator->head.heap = heap;
   mutator->head.store_log = heap->store_log ? heap->store_log - (char *)heap->space.base : 0;
-  mutator->thread = gettid();
+  mutator->thread = pthread_self();
   mutator->node = varve__affinity_node_here(heap->topology);
   forget_tlab(mutator);
   mutator->head.limit = VARVE__EMPTY_LIMIT;

@@ -12,8 +12,8 @@
 #ifndef VARVE_CORE_MUTATOR_H
 #define VARVE_CORE_MUTATOR_H
 
+#include <pthread.h>
 #include <stdatomic.h>
-#include <sys/types.h>
 
 #include "regions/space.h"
 #include "varve/mutator.h"
@@ -33,7 +33,7 @@ struct varve__mutator {
   uint32_t slow_allocations;        /* for the stress period */
   varve_status status;              /* why the last allocation failed */
   bool satisfied;                   /* its last own collection left room for what it wanted */
-  pid_t thread;
+  pthread_t thread;
   struct varve__mutator *next;      /* in heap->mutators, under the registry lock */
   char name[32];
   _Alignas(64) _Atomic uint32_t state; /* enum varve_mutator_state; a line of its own: the stopper polls it */
