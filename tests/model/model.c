@@ -2,11 +2,12 @@
 /* model.c -- a random mutator program beside a shadow heap that knows the truth.
  *
  * @test default quick
- * @test one quick --threads 1 --ops 100000 --seed 2
- * @test every long,timeout=300 --threads 1 --ops 50000 --options stress=1
- * @test full long,timeout=300 --threads 1 --ops 300000 --heap 6m --options heap-initial=4m
- * @test overflow long,timeout=300 --ops 300000 --options mark-segments=4
- * @test free long,timeout=300 --ops 2000000 --heap 256m --budget 50000 --options move-everything=0,verify=0,stress=0
+ * @test stress quick --ops 200000 --options stress=200 --seed 2
+ * @test one quick --threads 1 --ops 100000 --seed 3
+ * @test every timeout=300 --threads 1 --ops 20000 --options stress=1
+ * @test full timeout=300 --threads 1 --ops 300000 --heap 6m --options heap-initial=4m
+ * @test overflow timeout=300 --ops 300000 --workers 4 --options mark-segments=4
+ * @test plain timeout=300 --ops 2000000 --heap 256m --budget 50000 --options move-everything=0,verify=0,poison=0
  *
  * Every thread plays random operations on the heap and does the same to its shadow graph (support/shadow.h). At every
  * step of a random walk the object's identity is checked; after collections, and now and then, every word of every
@@ -18,10 +19,10 @@
  * Useful lines (model16 is the same with a granule of 16):
  *
  *   model                                                      the default: 2 threads, everything moves, verified
- *   model --threads 1 --ops 100000 --options stress=1          a collection at every slow allocation
+ *   model --threads 1 --ops 100000 --options stress=1          a collection at every allocation
  *   model --threads 4 --workers 4 --ops 4000000                more of everything
  *   model --heap 8m --threads 1                                at the limit all the time
- *   model --options move-everything=0,verify=0,poison=0,stress=0 --heap 512m --budget 100000    as a host would use it
+ *   model --options move-everything=0,verify=0,poison=0 --heap 512m --budget 100000    as a host would use it
  *   model --options mark-segments=4                            the mark stack overflows
  *
  * Rules between threads: private nodes are touched by their thread only. Shared nodes refer to shared nodes only, and
@@ -666,7 +667,7 @@ static const struct operation operations[] = {
     {"add group", op_add_group, 100}, {"remove group", op_remove_group, 80},
     {"grow array", op_grow_array, 50}, {"publish", op_publish, 400},
     {"shared", op_shared, 1000},     {"poll", op_poll, 5000},
-    {"native", op_native, 50},       {"collect", op_collect, 10},
+    {"native", op_native, 50},       {"collect", op_collect, 60},
     {"verify", op_verify, 2},        {"detach", op_detach, 20},
     {"call", op_call, 300},          {"list", op_list, 6},
     {"wide", op_wide, 30},           {"fill", op_fill, 1},
@@ -790,7 +791,7 @@ static void parse_options(struct model *model, const char *text) {
 static void default_options(struct model *model) {
   struct random random = {model->seed};
   varve_options_init(&model->options);
-  parse_options(model, "heap-max=24m,workers=2,parallel-min=0,move-everything=1,verify=2,poison=1,stress=200");
+  parse_options(model, "heap-max=24m,workers=2,parallel-min=0,move-everything=1,verify=2,poison=1");
   model->options.granule = VARVE_GRANULE;
   model->options.slot_tags = (uint32_t)(1 + random_below(&random, 255));
   model->options.ref_tags = (uint32_t)(1 + random_below(&random, 255));

@@ -11,16 +11,20 @@
  *   LTL (-DLIVE)     a wanted stop comes although the others allocate for ever (weak fairness).
  *
  * Steps of the model <-> code
- *   stop                 the heap's stop word: odd while a stop is wanted or in force; also the futex of the parked
- *   arrivals, waiting    the stopper's futex word, and "the stopper may be asleep on it"
- *   collector, registry  the collector lock (only tried, never waited for) and the lock of the list of mutators
+ *   stop, sleepers       the heap's stop word: odd while a stop is wanted or in force; the futex of the parked, and
+ *                        how many may sleep on it
+ *   arrivals             the futex word of the stopper
+ *   collector, registry  the collector lock, and the lock of the list of mutators
  *   state, limit, cursor, tlab_end   fields of a mutator; limit is the only one that others write while it runs
- *   park()               the slow half of poll and allocation: stops while the world is stopped
- *   restore_limit()      the owner stores its limit: store limit, load stop, and when odd take it back and park
- *   refill()             the TLAB refill, with the block pool standing for the heap
- *   native_enter(), native_leave(), attach(), detach()      the functions of mutator.h
- *   request()            varve_collect and the allocation's collection request: one winner, losers park
- *   stop_world(), collect(), resume_world()                 the stopper's three parts
+ *   wait_for_resume, notify (notify_arrival), leave_running, return_to_running, restore_limit, park, native_enter,
+ *   native_leave, stop_world, take_collector_lock    the functions of these names in safepoint.c
+ *   wait_for_mutators    wait_for_arrivals
+ *   resume_world         varve__safepoint_resume
+ *   request              varve__safepoint_stop, and varve__collect around it
+ *   collect              what collect.c does between stop and resume: every TLAB is retired first
+ *   allocate, refill     the inline path of alloc.h, and the refill of alloc.c; the block pool stands for the heap
+ *   attach, detach       the functions of mutator.c
+ * Bounded spinning before a sleep is left out: it adds looks, no transitions.
  *
  * Every shared access here is one step and sequentially consistent, as in the code. The one relaxed access is the
  * fast path's load of limit: it may be old, so the assertion about the poke stands at the load itself, and what
@@ -29,10 +33,10 @@
  * What the model taught:
  *   A thread that waits for the registry lock must not count as RUNNING (-DBUG_DETACH_RUNNING). The same holds for
  *   every other lock that the collector holds while it waits for mutators.
- *   The stopper may become RUNNING after it gave the locks back, because its own TLAB was retired by its own
- *   collection: the tlab_end that it loads is the empty one whatever a second stopper does meanwhile.
- *   A requester is RUNNING from its look at the collection count to its try at the collector lock, so no collection
- *   can pass between the two, and winning needs no second look.
+ *   A loser waits for the collector lock in PARKED (-DBUG_LOSER_RUNNING), and looks at the collection count after it
+ *   has the lock (-DBUG_NO_COLLAPSE): while it waited a collection may have served it.
+ *   restore_limit need not park when it finds stop odd: its thread is RUNNING, so the stop cannot be complete, and the
+ *   limit that it leaves at 0 makes the next allocation or poll park.
  *
  * Run it with tests/spin/run; every -DBUG_x below must be found.
  */
@@ -57,7 +61,7 @@ byte stop = 0;
 byte arrivals = 0;
 bit collector = 0;
 bit registry = 0;
-bool waiting = false;
+byte sleepers = 0;
 byte collections = 0;
 
 mtype state[MUTATORS] = ABSENT;
@@ -83,141 +87,138 @@ inline touch() {
 
 /* ---- sleeping ---------------------------------------------------------------------------------------------- */
 
-/* Tell the stopper that a state changed. */
+/* Tell the stopper that a state changed. Waking is one system call, always made. */
 inline notify() {
 #ifndef BUG_NOTIFY_NO_COUNT
   arrivals = NEXT(arrivals);
 #endif
-  if
-  :: waiting -> stopper_asleep = false
-  :: else
-  fi
+  stopper_asleep = false
 }
 
-/* Sleep until stop is even. */
-inline wait_for_world() {
+/* Sleep until stop is even. A sleeper counts itself, then compares; resume changes stop, then looks at the count. */
+inline wait_for_resume() {
   do
   :: seen = stop;
      if
      :: !ODD(seen) -> break
      :: else ->
+        sleepers++;
 #ifdef BUG_FUTEX_NO_COMPARE
         asleep[me] = true;
 #else
         atomic { if :: stop == seen -> asleep[me] = true :: else fi }
 #endif
-        !asleep[me]
+        !asleep[me];
+        sleepers--
      fi
   od
 }
 
 /* ---- the owner --------------------------------------------------------------------------------------------- */
 
-inline park() {
-  do
-  :: seen = stop;
-     if
-     :: !ODD(seen) -> break
-     :: else ->
+inline leave_running(how) {
 #ifdef BUG_NOTIFY_EARLY
-        notify();
-        state[me] = PARKED;
-#else
-        state[me] = PARKED;
-        notify();
-#endif
-        wait_for_world();
-        state[me] = RUNNING
-#ifdef BUG_RESUME_NO_RECHECK
-        ; limit[me] = tlab_end[me]; break
-#endif
-     fi
-  od
-}
-
-inline restore_limit() {
-#ifdef BUG_RESUME_NO_RECHECK
-  skip
-#else
-  do
-  ::
-#ifdef BUG_NO_FENCE
-     seen = stop;
-     mine = tlab_end[me];
-     limit[me] = mine;
-#else
-     mine = tlab_end[me];
-     limit[me] = mine;
-     seen = stop;
-#endif
-     if
-     :: !ODD(seen) -> break
-     :: else -> limit[me] = 0; park()
-     fi
-  od
-#endif
-}
-
-/* Take a block from the pool. */
-inline refill() {
-  touch();
-  atomic { fresh[me] = true; cursor[me] = TLAB_START; tlab_end[me] = TLAB_END };
-#if defined(BUG_LOST_POKE) || defined(BUG_RESUME_NO_RECHECK)
-  limit[me] = tlab_end[me]
-#else
-  restore_limit()
-#endif
-}
-
-inline allocate() {
-  do
-  :: atomic { mine = limit[me]; assert(!(poked[me] && cursor[me] + 1 <= mine)) };
-     if
-     :: cursor[me] + 1 <= mine ->
-        atomic { assert(fresh[me]); cursor[me] = cursor[me] + 1 };
-        touch();
-        break
-     :: else ->
-        park();
-        refill()
-     fi
-  od
-}
-
-inline poll() {
   if
-  :: limit[me] == 0 -> park(); restore_limit()
+  :: ODD(stop) -> notify()
   :: else
-  fi
-}
-
-inline native_enter() {
-  state[me] = NATIVE;
+  fi;
+  state[me] = how
+#else
+  state[me] = how;
   if
   :: ODD(stop) -> notify()
   :: else
   fi
+#endif
 }
 
-inline native_leave() {
+inline return_to_running(how) {
   do
-  :: state[me] = RUNNING;
-#ifdef BUG_NATIVE_LEAVE_NO_RECHECK
-     limit[me] = tlab_end[me];
+  :: wait_for_resume();
+     state[me] = RUNNING;
+#ifdef BUG_RESUME_NO_RECHECK
      break
 #else
-     seen = stop;
      if
-     :: !ODD(seen) -> restore_limit(); break
-     :: else ->
-        state[me] = NATIVE;
-#ifndef BUG_NATIVE_LEAVE_NO_NOTIFY
-        notify();
-#endif
-        wait_for_world()
+     :: !ODD(stop) -> break
+     :: else -> leave_running(how)
      fi
 #endif
   od
+}
+
+/* It may leave the limit poked: then the next allocation or poll parks. */
+inline restore_limit() {
+#ifdef BUG_NO_FENCE
+  seen = stop;
+  mine = tlab_end[me];
+  limit[me] = mine;
+#else
+  mine = tlab_end[me];
+  limit[me] = mine;
+  seen = stop;
+#endif
+#ifndef BUG_LOST_POKE
+  if
+  :: ODD(seen) -> limit[me] = 0
+  :: else
+  fi
+#endif
+}
+
+inline park() {
+  if
+  :: ODD(stop) ->
+     leave_running(PARKED);
+     return_to_running(PARKED)
+  :: else
+  fi;
+  restore_limit()
+}
+
+/* Take a block from the pool; the first object comes with it. */
+inline refill() {
+  touch();
+  atomic { fresh[me] = true; cursor[me] = TLAB_START; tlab_end[me] = TLAB_END };
+  restore_limit()
+}
+
+inline allocate() {
+  atomic { mine = limit[me]; assert(!(poked[me] && cursor[me] + 1 <= mine)) };
+  if
+  :: cursor[me] + 1 <= mine ->
+     atomic { assert(fresh[me]); cursor[me] = cursor[me] + 1 }
+  :: else ->
+     park();
+     refill()
+  fi;
+  touch()
+}
+
+inline poll() {
+  if
+  :: limit[me] == 0 -> park()
+  :: else
+  fi
+}
+
+inline native_enter() { leave_running(NATIVE) }
+
+inline native_leave() {
+  state[me] = RUNNING;
+#ifndef BUG_NATIVE_LEAVE_NO_RECHECK
+  if
+  :: ODD(stop) ->
+#ifdef BUG_NATIVE_LEAVE_NO_NOTIFY
+     state[me] = NATIVE;
+#else
+     leave_running(NATIVE);
+#endif
+     return_to_running(NATIVE)
+  :: else
+  fi;
+#endif
+  restore_limit()
 }
 
 inline attach() {
@@ -247,8 +248,7 @@ inline detach() {
 /* Wait until every other mutator has stopped; `each` walks the list. */
 inline wait_for_mutators() {
   do
-  :: waiting = true;
-     mine = arrivals;
+  :: mine = arrivals;
      each = 0;
      do
      :: each == MUTATORS -> break
@@ -267,7 +267,7 @@ inline wait_for_mutators() {
   od;
   each = 0;
   mine = 0;
-  atomic { waiting = false; arrivals = 0 } /* the count itself means nothing between stops: fewer states */
+  arrivals = 0 /* the count itself means nothing between stops: fewer states */
 }
 
 inline stop_world() {
@@ -317,9 +317,20 @@ inline collect() {
   }
 }
 
+inline wake_sleepers() {
+  if
+  :: sleepers > 0 ->
+     atomic {
+       for (each : 0 .. MUTATORS - 1) { asleep[each] = false }
+       each = 0
+     }
+  :: else
+  fi
+}
+
 inline resume_world() {
 #ifdef BUG_WAKE_BEFORE_STOP
-  wake_all();
+  wake_sleepers();
 #endif
   atomic {
     for (each : 0 .. MUTATORS - 1) { poked[each] = false }
@@ -327,43 +338,46 @@ inline resume_world() {
     stop = NEXT_STOP(stop)
   };
 #ifndef BUG_WAKE_BEFORE_STOP
-  wake_all();
+  wake_sleepers();
 #endif
+  state[me] = RUNNING;
   unlock(registry);
   unlock(collector);
-  state[me] = RUNNING;
   restore_limit()
 }
 
-inline wake_all() {
-  atomic {
-    for (each : 0 .. MUTATORS - 1) { asleep[each] = false }
-    each = 0
-  }
+/* Losers wait for the lock in PARKED, so that the winner does not wait for them. */
+inline take_collector_lock() {
+  if
+  :: atomic { collector == 0 -> collector = 1 }
+  :: atomic { collector == 1 -> skip };
+#ifndef BUG_LOSER_RUNNING
+     leave_running(PARKED);
+#endif
+     lock(collector);
+     return_to_running(PARKED)
+  fi
 }
 
 /* Ask for a collection; come back when one has begun and ended after the request. */
 inline request() {
   wanted = collections;
-  do
+  take_collector_lock();
+  if
 #ifndef BUG_NO_COLLAPSE
-  :: collections != wanted -> break
+  :: collections != wanted ->
+     unlock(collector);
+     park()
   :: else ->
 #else
   :: true ->
 #endif
-     if
-     :: atomic { collector == 0 -> collector = 1 };
-        stop_world();
-        assert(collections == wanted);
-        collect();
-        resume_world();
-        break
-     :: atomic { collector == 1 -> skip };
-        park();
-        restore_limit()
-     fi
-  od;
+     stop_world();
+     assert(collections == wanted);
+     collect();
+     resume_world()
+  fi;
+  assert(collections != wanted);
   wanted = 0
 }
 

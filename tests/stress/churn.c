@@ -5,6 +5,7 @@
  * @test default quick
  * @test crowd stress --threads 16 --rounds 60
  * @test crowd_spin0 stress --threads 8 --rounds 60 --options spin=0,workers=3
+ * @test storm stress --options stress=300
  *
  *   churn [--threads T] [--rounds R] [--seed S] [--options LIST]
  *
@@ -211,7 +212,7 @@ int main(int argc, char **argv) {
   if (churn.threads < 1 || churn.threads > THREADS_MAX) return 2;
   printf("seed %" PRIu64 "\n", churn.seed);
   snprintf(options, sizeof options, "%s%s%s",
-           "heap-max=64m,workers=2,parallel-min=0,move-everything=1,poison=1,verify=1,stress=50", more ? "," : "", more ? more : "");
+           "heap-max=64m,workers=2,parallel-min=0,move-everything=1,poison=1,verify=1", more ? "," : "", more ? more : "");
   churn_open(&churn, options);
   churn_run(&churn);
   printf("%" PRIu64 " collections\n", collections(&churn));
