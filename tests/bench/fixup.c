@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* fixup.c -- rewriting a slot whose object moves: slots in the order of their objects, and in random order.
  *
- * One of eight objects of 32 bytes lives, and there are twelve times as many slots. The
+ * One of eight objects of 32 bytes lives, and there are eight times as many slots. The
  * slide is measured with the slots and without (see slide.c); the difference is their cost.
  * Limit: prefetched look-ups in side tables of the heap's size.
  */
 #include "movers.h"
 
-#define COPIES 12u
+#define COPIES 8u
 
 static double slide_ns(struct movers *movers, bool random, bool fix) {
   movers_fill(movers, 12, fix ? COPIES : 1, random && fix);

@@ -28,12 +28,13 @@ static double side_percent(void) {
   return ((double)stats.bytes_committed / (double)(regions * REGION_BYTES) - 1) * 100;
 }
 
+/* Memory of this process' own, not that of program files. */
 static uint64_t resident_all(void) {
   char line[128];
   uint64_t kilobytes = 0;
   FILE *file = fopen("/proc/self/smaps_rollup", "r");
   while (file && fgets(line, sizeof line, file))
-    if (strncmp(line, "Rss:", 4) == 0) kilobytes = strtoull(line + 4, NULL, 10);
+    if (strncmp(line, "Anonymous:", 10) == 0) kilobytes = strtoull(line + 10, NULL, 10);
   if (file) fclose(file);
   return kilobytes << 10;
 }
