@@ -395,6 +395,12 @@ static inline void visit_oldest(struct mark_worker *worker) {
   if (--worker->window == 0) adapt_depth(worker);
 }
 
+#ifdef VARVE_PLANT_EARLY_END
+#define RING_IS_FORGOTTEN true
+#else
+#define RING_IS_FORGOTTEN false
+#endif
+
 /* Everything that is private or in our deque. */
 static void drain(struct mark_worker *worker) {
   const struct varve_space *space = &worker->heap->space;
@@ -406,7 +412,7 @@ static void drain(struct mark_worker *worker) {
       __builtin_prefetch((const void *)((entry & ADDRESS_MASK) + REST_OF_SMALL)); /* its slots may be a line further */
       worker->ring[worker->ring_tail++ % RING] = entry;
       if (worker->ring_tail - worker->ring_head <= worker->depth) continue;
-    } else if (worker->ring_head == worker->ring_tail) {
+    } else if (worker->ring_head == worker->ring_tail || RING_IS_FORGOTTEN) {
       return;
     }
     visit_oldest(worker);
@@ -459,15 +465,12 @@ static void wake_everybody(struct varve_marker *marker) {
 /* Nothing to do here. @return true: there may be something to steal; false: marking is over. */
 static bool wait_for_work(struct varve_heap *heap, uint32_t active) {
   struct varve_marker *marker = heap->marker;
-#ifdef VARVE_PLANT_EARLY_END
-  active = (active + 1) / 2;
-#endif
-  if (atomic_fetch_add(&marker->idle, 1) + 1 >= active) {
+  if (atomic_fetch_add(&marker->idle, 1) + 1 == active) {
     wake_everybody(marker);
     return false;
   }
   for (uint32_t spins = 0;; ++spins) {
-    if (atomic_load(&marker->idle) >= active) return false;
+    if (atomic_load(&marker->idle) == active) return false;
     if (somebody_has_work(marker, active)) {
       atomic_fetch_sub(&marker->idle, 1); /* before the steal: see Idle above */
       return true;

@@ -71,9 +71,12 @@ uintptr_t varve__large_take(struct varve_space *space, unsigned node, uint32_t b
   uint32_t first = take_run_locked(space, node, blocks);
   if (first != VARVE__NO_BLOCK) set_run(space, first, blocks, false);
   varve__lock_release(&space->lock);
-  if (first != VARVE__NO_BLOCK) return space_block_address(space, first);
-  varve__space_unspend(space, blocks);
-  return 0;
+  if (first == VARVE__NO_BLOCK) {
+    varve__space_unspend(space, blocks);
+    return 0;
+  }
+  atomic_fetch_add_explicit(&space->allocated_bytes, (uint64_t)blocks * VARVE__BLOCK_BYTES, memory_order_relaxed);
+  return space_block_address(space, first);
 }
 
 void varve__large_free(struct varve_space *space, uint32_t block) {

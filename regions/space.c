@@ -188,6 +188,7 @@ void varve__space_block_taken(struct varve_space *space, uint32_t block) {
   b->fresh = 1;
   b->age = atomic_fetch_add_explicit(&space->next_age, 1, memory_order_relaxed);
   b->kind = BLOCK_SMALL;
+  atomic_fetch_add_explicit(&space->allocated_bytes, VARVE__BLOCK_BYTES, memory_order_relaxed);
 }
 
 /* Take the lowest free block of a region; NO_BLOCK when it has none. */
@@ -281,14 +282,12 @@ bool varve__space_spend(struct varve_space *space, uint32_t blocks) {
     return false;
   }
   atomic_fetch_add_explicit(&space->used_blocks, blocks, memory_order_relaxed);
-  atomic_fetch_add_explicit(&space->taken_blocks, blocks, memory_order_relaxed);
   return true;
 }
 
 void varve__space_unspend(struct varve_space *space, uint32_t blocks) {
   atomic_fetch_add_explicit(&space->budget_blocks, blocks, memory_order_relaxed);
   atomic_fetch_sub_explicit(&space->used_blocks, blocks, memory_order_relaxed);
-  atomic_fetch_sub_explicit(&space->taken_blocks, blocks, memory_order_relaxed);
 }
 
 /* ---- mediums ---- */
@@ -336,7 +335,10 @@ uintptr_t varve__space_take_medium(struct varve_space *space, unsigned node, siz
     /* Acquire: pairs with the release in open_medium; the region is set up before it is seen. */
     uint32_t region = atomic_load_explicit(&space->node[node].medium_open, memory_order_acquire);
     uintptr_t at = region == VARVE__NO_REGION ? 0 : bump_medium(space, region, words);
-    if (at) return at;
+    if (at) {
+      atomic_fetch_add_explicit(&space->allocated_bytes, words * 8, memory_order_relaxed);
+      return at;
+    }
     if (!open_medium(space, node, region)) return 0;
   }
 }

@@ -122,7 +122,7 @@ struct varve_space {
   _Atomic uint32_t free_regions;
   _Atomic uint64_t used_blocks;   /* blocks in use: owned or holding objects, 64 for a MEDIUM region */
   _Atomic int64_t budget_blocks;  /* blocks that may still be taken before the next collection */
-  _Atomic uint64_t taken_blocks;  /* ever; for statistics */
+  _Atomic uint64_t allocated_bytes; /* ever: blocks opened, mediums, large runs; for statistics */
   _Atomic uint32_t next_age;
 
   struct varve_lock lock;         /* region kinds, commit, large runs, growth of broken[] */
