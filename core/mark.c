@@ -49,8 +49,8 @@
 #define TEST_RING 16u         /* entries that wait for their bitmap word */
 #define RING 64u              /* at most so many that wait for their header */
 #define REST_OF_SMALL 40u     /* bytes from a header to what is worth prefetching too */
-#define DEPTH_WINDOW 4096u    /* objects between two looks at the ring's depth */
-#define SHARE_WINDOW 64u      /* objects between two looks at hungry workers */
+#define CHORE_OBJECTS 64u     /* objects between two looks at hungry workers */
+#define DEPTH_WINDOW 64u      /* of these looks between two looks at the ring's depth */
 #define SHARE_MIN 8u          /* entries below which a stack is not worth sharing */
 #define DEPTHS 4u
 
@@ -60,8 +60,8 @@ struct mark_worker {
   struct varve_heap *heap;
   struct varve_segment *current; /* the private stack's top; full segments go to the deque */
   struct varve_segment *spare;
-  uint32_t ring_head, ring_tail, depth, depth_index;
-  uint32_t window, probe, share;
+  uint32_t depth, depth_index;   /* how many entries wait for their header */
+  uint32_t window, probe;
   uint64_t window_start;
   uint64_t cost[DEPTHS];         /* cycles per window, smoothed; 0: not tried */
   uint32_t last_victim;
@@ -69,9 +69,6 @@ struct mark_worker {
   uint64_t overflows;
   bool starved;                  /* the pool was empty when it was last asked */
   uint32_t quota;                /* collecting deferred objects: entries this worker may still push */
-  uint32_t test_head, test_tail;
-  uint64_t test_ring[TEST_RING];
-  uint64_t ring[RING];
   struct varve_deque deque;
   struct varve_visitor visitor;
 };
@@ -174,7 +171,7 @@ static void announce(struct varve_marker *marker) {
 }
 
 /* Leave a marked object for later. */
-static void defer(struct mark_worker *worker, uint64_t address) {
+static __attribute__((noinline)) void defer(struct mark_worker *worker, uint64_t address) {
   struct varve_space *space = &worker->heap->space;
   uint32_t block = space_block(space, address);
   if (space->blocks[block].kind == BLOCK_MEDIUM) block -= block % VARVE__REGION_BLOCKS;
@@ -244,18 +241,10 @@ static __attribute__((noinline)) bool reopen_segment(struct mark_worker *worker)
   return segment;
 }
 
-static inline bool pop(struct mark_worker *worker, uint64_t *entry) {
-  if (!worker->current || !worker->current->count)
-    if (!reopen_segment(worker)) return false;
-  *entry = worker->current->entries[--worker->current->count];
-  return true;
-}
-
 /* Others are idle and our deque is empty: publish the older half of the stack. */
 static void share(struct mark_worker *worker) {
   struct varve_marker *marker = worker->heap->marker;
   struct varve_segment *current = worker->current;
-  worker->share = SHARE_WINDOW;
   if (!atomic_load_explicit(&marker->idle, memory_order_relaxed) || !current || current->count < SHARE_MIN) return;
   if (!deque_is_empty(&worker->deque)) return;
   struct varve_segment *half = worker->spare ? worker->spare : varve__segment_take(&marker->pool);
@@ -284,30 +273,42 @@ SCAN_INLINE void push_slots(void *context, varve_word *slots, size_t count) {
   for (size_t i = 0; i < count; ++i) push_word(worker, slots[i], tags);
 }
 
-/* Ref words may be read while the host's other threads are stopped but not fenced from us: atomically. */
+/* The world is stopped, so Ref words are read plainly; that lets the test below become vector code. */
 static void push_range_bitmap(struct mark_worker *worker, varve_word *base, size_t stride, size_t count,
                               const uint64_t *bitmap, uint32_t tags) {
   for (size_t first = 0; first < count; first += 64) {
     uint64_t live = __atomic_load_n(&bitmap[first / 64], __ATOMIC_RELAXED);
     if (count - first < 64) live &= bits_below((unsigned)(count - first));
-    for (; live; live &= live - 1) {
-      varve_word *slot = (varve_word *)((char *)base + (first + bits_lowest(live)) * stride);
-      push_word(worker, __atomic_load_n(slot, __ATOMIC_RELAXED), tags);
-    }
+    for (; live; live &= live - 1)
+      push_word(worker, *(varve_word *)((char *)base + (first + bits_lowest(live)) * stride), tags);
   }
+}
+
+static void push_range_stride(struct mark_worker *worker, varve_word *base, size_t stride, size_t count,
+                              uint32_t tags) {
+  char *at = (char *)base;
+  for (size_t i = 0; i < count; ++i, at += stride) push_word(worker, *(varve_word *)at, tags);
+}
+
+/* Neighbouring words, in eights: most eights of a scan that is worth speeding up hold no address of the heap. */
+static void push_range_dense(struct mark_worker *worker, varve_word *words, size_t count, uint32_t tags) {
+  uint64_t base = worker->heap->space.base, bytes = worker->heap->space.bytes;
+  size_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    unsigned hits = 0;
+    for (unsigned k = 0; k < 8; ++k) hits += words[i + k] - base < bytes;
+    if (hits) push_range_stride(worker, words + i, 8, 8, tags);
+  }
+  push_range_stride(worker, words + i, 8, count - i, tags);
 }
 
 static void range_for_mark(struct varve_visitor *visitor, varve_word *base, size_t stride, size_t count,
                            const uint64_t *bitmap, bool ref) {
   struct mark_worker *worker = visitor->context;
   uint32_t tags = ref ? worker->heap->ref_tags : worker->heap->slot_tags;
-  if (bitmap) {
-    push_range_bitmap(worker, base, stride, count, bitmap, tags);
-    return;
-  }
-  char *at = (char *)base;
-  for (size_t i = 0; i < count; ++i, at += stride)
-    push_word(worker, __atomic_load_n((varve_word *)at, __ATOMIC_RELAXED), tags);
+  if (bitmap) push_range_bitmap(worker, base, stride, count, bitmap, tags);
+  else if (stride == 8) push_range_dense(worker, base, count, tags);
+  else push_range_stride(worker, base, stride, count, tags);
 }
 
 static size_t piece_words(uint64_t words) {
@@ -326,7 +327,8 @@ static __attribute__((noinline)) void scan_array(struct mark_worker *worker, uin
   scan_piece(layout, object, words, piece, unit, push_slots, worker);
 }
 
-static inline void scan(struct mark_worker *worker, varve_object *object, uint64_t words) {
+/* Any layout. The commonest ones never come here from the loop below. */
+static __attribute__((noinline)) void scan(struct mark_worker *worker, varve_object *object, uint64_t words) {
   struct varve_heap *heap = worker->heap;
   const struct varve_layout_entry *layout = &heap->layouts.entries[varve_object_layout(object)];
   if (layout->kind == VARVE_LAYOUT_DATA) return;
@@ -342,30 +344,13 @@ static __attribute__((noinline)) void visit_piece(struct mark_worker *worker, ui
   else scan_array(worker, address, entry >> PIECE_SHIFT);
 }
 
-static inline void visit_entry(struct mark_worker *worker, uint64_t entry) {
-  struct varve_space *space = &worker->heap->space;
-  if (VARVE_UNLIKELY(entry >> PIECE_SHIFT)) {
-    visit_piece(worker, entry);
-    return;
-  }
-  varve_object *object = (varve_object *)entry;
-  uint64_t words = varve_object_bytes(object) / 8;
-  VARVE_INVARIANT(varve__layout_fits(&worker->heap->layouts, varve_object_layout(object), words),
-                  "mark: reference to %p, which is no object (header %016llx)", (void *)object,
-                  (unsigned long long)object->header);
-  if (!claim(space, entry, words)) return;
-  ++worker->stats.objects_marked;
-  worker->stats.words_marked += words;
-  if (VARVE_UNLIKELY(worker->starved) && worker->current->count > STARVED_ENTRIES) defer(worker, entry);
-  else scan(worker, object, words);
-}
-
 /* ---- the loop ---- */
 
-/* Hill-climb over the ring's depths: mostly the cheapest known, now and then a neighbour of it. */
-static __attribute__((noinline)) void adapt_depth(struct mark_worker *worker) {
-  uint64_t now = clock_cycles(), spent = now - worker->window_start;
-  uint64_t *cost = &worker->cost[worker->depth_index];
+/* Hill-climb over the ring's depths: mostly the cheapest known, now and then a neighbour of it. A window in which the
+ * thread was not running says nothing, so it is cut down. */
+static void adapt_depth(struct mark_worker *worker) {
+  uint64_t spent = clock_cycles() - worker->window_start, *cost = &worker->cost[worker->depth_index];
+  if (*cost && spent > 2 * *cost) spent = 2 * *cost;
   *cost = *cost ? (*cost * 3 + spent) / 4 : spent;
   uint32_t best = 0;
   for (uint32_t i = 1; i < DEPTHS; ++i)
@@ -377,22 +362,86 @@ static __attribute__((noinline)) void adapt_depth(struct mark_worker *worker) {
   worker->window_start = clock_cycles();
 }
 
-/* From the stack through the first ring. False: both are empty. */
-static inline bool next_to_test(struct mark_worker *worker, const struct varve_space *space, uint64_t *entry) {
-  uint64_t fresh;
-  while (worker->test_tail - worker->test_head < TEST_RING && pop(worker, &fresh)) {
-    __builtin_prefetch(&space->bitmap[space_word(space, fresh & ADDRESS_MASK) >> 6]);
-    worker->test_ring[worker->test_tail++ % TEST_RING] = fresh;
-  }
-  if (worker->test_head == worker->test_tail) return false;
-  *entry = worker->test_ring[worker->test_head++ % TEST_RING];
-  return true;
+static __attribute__((noinline)) void do_chores(struct mark_worker *worker) {
+  share(worker);
+  if (--worker->window == 0) adapt_depth(worker);
 }
 
-static inline void visit_oldest(struct mark_worker *worker) {
-  visit_entry(worker, worker->ring[worker->ring_head++ % RING]);
-  if (--worker->share == 0) share(worker);
-  if (--worker->window == 0) adapt_depth(worker);
+/* What the loop keeps in registers: the stack's top segment, and what never changes. Functions outside the loop work
+ * on the worker, so `put` comes before them and `get` after. */
+struct hot {
+  uint64_t *low, *top, *high; /* entries of the current segment; all NULL: none is open */
+  uint64_t base, bytes;
+  uint64_t *bitmap;
+  const struct varve_layout_entry *layouts;
+  uint32_t tags;
+};
+
+SCAN_INLINE void put(struct mark_worker *worker, const struct hot *hot) {
+  if (hot->low) worker->current->count = (uint32_t)(hot->top - hot->low);
+}
+
+SCAN_INLINE void get(const struct mark_worker *worker, struct hot *hot) {
+  struct varve_segment *segment = worker->current;
+  hot->low = segment ? segment->entries : NULL;
+  hot->top = segment ? segment->entries + segment->count : NULL;
+  hot->high = segment ? segment->entries + VARVE__SEGMENT_ENTRIES : NULL;
+}
+
+/* The segment is full. Not inlined into the loop, where it would spoil the layout of the code. */
+static __attribute__((noinline)) void push_slow(struct mark_worker *worker, uint64_t entry) { push(worker, entry); }
+
+SCAN_INLINE void push_hot(struct mark_worker *worker, struct hot *hot, varve_word word) {
+  if (word - hot->base >= hot->bytes || !(hot->tags >> (word & 7) & 1)) return;
+  if (VARVE_UNLIKELY(hot->top == hot->high)) {
+    put(worker, hot);
+    push_slow(worker, word & ~(varve_word)7);
+    get(worker, hot);
+    return;
+  }
+  *hot->top++ = word & ~(varve_word)7;
+}
+
+SCAN_INLINE bool is_marked_hot(const struct hot *hot, uint64_t address) {
+  uint64_t word = (address - hot->base) >> 3;
+  return __atomic_load_n(&hot->bitmap[word >> 6], __ATOMIC_RELAXED) >> (word & 63) & 1;
+}
+
+/* Scan an object that was just marked. */
+SCAN_INLINE void scan_hot(struct mark_worker *worker, struct hot *hot, varve_object *object, uint64_t words) {
+  const struct varve_layout_entry *layout = &hot->layouts[varve_object_layout(object)];
+  if (layout->kind == VARVE_LAYOUT_DATA) return;
+  if (VARVE_UNLIKELY(worker->starved) && hot->top - hot->low > (ptrdiff_t)STARVED_ENTRIES) {
+    defer(worker, (uint64_t)(uintptr_t)object);
+    return;
+  }
+  if (VARVE_LIKELY(layout->kind == VARVE_LAYOUT_OFFSETS && layout->masked)) {
+    for (uint64_t mask = layout->mask; mask; mask &= mask - 1)
+      push_hot(worker, hot, ((varve_word *)object)[bits_lowest(mask)]);
+    return;
+  }
+  put(worker, hot);
+  scan(worker, object, words);
+  get(worker, hot);
+}
+
+/* An entry whose header is here. */
+SCAN_INLINE void visit(struct mark_worker *worker, struct hot *hot, uint64_t entry) {
+  if (VARVE_UNLIKELY(entry >> PIECE_SHIFT)) {
+    put(worker, hot);
+    visit_piece(worker, entry);
+    get(worker, hot);
+    return;
+  }
+  varve_object *object = (varve_object *)entry;
+  uint64_t words = varve_object_bytes(object) / 8;
+  VARVE_INVARIANT(varve__layout_fits(&worker->heap->layouts, varve_object_layout(object), words),
+                  "mark: reference to %p, which is no object (header %016llx)", (void *)object,
+                  (unsigned long long)object->header);
+  if (!claim(&worker->heap->space, entry, words)) return;
+  ++worker->stats.objects_marked;
+  worker->stats.words_marked += words;
+  scan_hot(worker, hot, object, words);
 }
 
 #ifdef VARVE_PLANT_EARLY_END
@@ -401,22 +450,45 @@ static inline void visit_oldest(struct mark_worker *worker) {
 #define RING_IS_FORGOTTEN false
 #endif
 
-/* Everything that is private or in our deque. */
+/* Everything that is private or in our deque. Both rings are empty when it returns. */
 static void drain(struct mark_worker *worker) {
-  const struct varve_space *space = &worker->heap->space;
-  uint64_t entry;
+  const struct varve_heap *heap = worker->heap;
+  struct hot hot = {.base = heap->space.base, .bytes = heap->space.bytes, .bitmap = heap->space.bitmap,
+                    .layouts = heap->layouts.entries, .tags = heap->slot_tags};
+  uint64_t to_test[TEST_RING], to_visit[RING];
+  uint32_t test_head = 0, test_tail = 0, head = 0, tail = 0, chores = CHORE_OBJECTS;
+  get(worker, &hot);
   for (;;) {
-    if (next_to_test(worker, space, &entry)) {
-      if (!(entry >> PIECE_SHIFT) && space_marked(space, entry)) continue;
-      __builtin_prefetch((const void *)(entry & ADDRESS_MASK));
-      __builtin_prefetch((const void *)((entry & ADDRESS_MASK) + REST_OF_SMALL)); /* its slots may be a line further */
-      worker->ring[worker->ring_tail++ % RING] = entry;
-      if (worker->ring_tail - worker->ring_head <= worker->depth) continue;
-    } else if (worker->ring_head == worker->ring_tail || RING_IS_FORGOTTEN) {
-      return;
+    if (VARVE_LIKELY(hot.top != hot.low)) {
+      uint64_t fresh = *--hot.top;
+      __builtin_prefetch(&hot.bitmap[((fresh & ADDRESS_MASK) - hot.base) >> 9]);
+      to_test[test_tail++ % TEST_RING] = fresh;
+      if (test_tail - test_head < TEST_RING) continue;
+    } else if (!deque_is_empty(&worker->deque)) {
+      put(worker, &hot);
+      reopen_segment(worker);
+      get(worker, &hot);
+      continue;
     }
-    visit_oldest(worker);
+    if (test_head != test_tail) {
+      uint64_t tested = to_test[test_head++ % TEST_RING];
+      if (!(tested >> PIECE_SHIFT) && is_marked_hot(&hot, tested)) continue;
+      __builtin_prefetch((const void *)(tested & ADDRESS_MASK));
+      __builtin_prefetch((const void *)((tested & ADDRESS_MASK) + REST_OF_SMALL)); /* slots may be a line further */
+      to_visit[tail++ % RING] = tested;
+      if (tail - head <= worker->depth) continue;
+    } else if (head == tail || RING_IS_FORGOTTEN) {
+      break;
+    }
+    visit(worker, &hot, to_visit[head++ % RING]);
+    if (VARVE_UNLIKELY(--chores == 0)) {
+      put(worker, &hot);
+      do_chores(worker);
+      get(worker, &hot);
+      chores = CHORE_OBJECTS;
+    }
   }
+  put(worker, &hot);
 }
 
 static bool steal_from(struct mark_worker *worker, uint32_t victim) {
@@ -485,13 +557,11 @@ static void drain_and_steal(struct mark_worker *worker, uint32_t self, uint32_t 
     do drain(worker);
     while (steal(worker, self, active));
   } while (wait_for_work(worker->heap, active));
-  VARVE_INVARIANT(worker->ring_head == worker->ring_tail && worker->test_head == worker->test_tail && (!worker->current || !worker->current->count) &&
-                      deque_is_empty(&worker->deque),
+  VARVE_INVARIANT((!worker->current || !worker->current->count) && deque_is_empty(&worker->deque),
                   "mark: worker %u ended with work left", self);
 }
 
 static void begin_worker(struct mark_worker *worker) {
-  worker->share = SHARE_WINDOW;
   worker->window = DEPTH_WINDOW;
   worker->window_start = clock_cycles();
 }
@@ -589,7 +659,6 @@ static void reset_worker(struct mark_worker *worker) {
   memset(&worker->stats, 0, sizeof worker->stats);
   worker->overflows = 0;
   worker->starved = false;
-  worker->ring_head = worker->ring_tail = worker->test_head = worker->test_tail = 0;
   atomic_store_explicit(&worker->deque.top, 0, memory_order_relaxed);
   atomic_store_explicit(&worker->deque.bottom, 0, memory_order_relaxed);
 }

@@ -395,6 +395,7 @@ static uint32_t find_boundary(struct varve_space *space, uint32_t block, uint32_
   while (line && ranks[line] > room) --line;
   while (line && (bitmap[line] & 1) && (bitmap[line - 1] >> 63)) --line; /* an object may cross into this line */
   uint64_t base = space_block_address(space, block) + ((uint64_t)line << VARVE__LINE_SHIFT);
+  for (unsigned k = 0; k < 8; ++k) __builtin_prefetch((const char *)base + k * 64); /* a line's headers, all at once */
   size_t words = VARVE__BLOCK_WORDS - line * 64, at = walk_find(bitmap + line, 0, words, true);
   uint32_t rank = ranks[line];
   while (at < words) {

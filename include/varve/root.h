@@ -44,7 +44,7 @@ static inline void varve_frame_scope_end(struct varve_frame_scope *scope) {
  */
 #define VARVE_FRAME(name, mutator, ...)                                                                    \
   struct {                                                                                                 \
-    varve_frame head;                                                                                      \
+    varve_frame varve_head_;                                                                                      \
     varve_word __VA_ARGS__;                                                                                \
   } name;                                                                                                  \
   VARVE_FRAME_LINK_(name, mutator)
@@ -52,17 +52,17 @@ static inline void varve_frame_scope_end(struct varve_frame_scope *scope) {
 /** The same with an array of `count` (a constant) slots: name.slot[i]. */
 #define VARVE_FRAME_ARRAY(name, mutator, count)                                                            \
   struct {                                                                                                 \
-    varve_frame head;                                                                                      \
+    varve_frame varve_head_;                                                                                      \
     varve_word slot[count];                                                                                \
   } name;                                                                                                  \
   VARVE_FRAME_LINK_(name, mutator)
 
 #define VARVE_FRAME_LINK_(name, mutator_)                                                                  \
   for (size_t name##_i = 0; name##_i < (sizeof(name) - sizeof(varve_frame)) / sizeof(varve_word); ++name##_i) \
-    ((varve_word *)(&name.head + 1))[name##_i] = 0;                                                        \
-  varve_frame_push((mutator_), &name.head, (sizeof(name) - sizeof(varve_frame)) / sizeof(varve_word));     \
+    ((varve_word *)(&name.varve_head_ + 1))[name##_i] = 0;                                                        \
+  varve_frame_push((mutator_), &name.varve_head_, (sizeof(name) - sizeof(varve_frame)) / sizeof(varve_word));     \
   __attribute__((cleanup(varve_frame_scope_end), unused)) struct varve_frame_scope name##_scope = {(mutator_),   \
-                                                                                                   &name.head}
+                                                                                                   &name.varve_head_}
 
 /* ---- handles ----------------------------------------------------------------------------------------------- */
 
