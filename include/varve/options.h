@@ -9,7 +9,8 @@
 VARVE_BEGIN
 
 /** Receives one line of text without a newline. Called by any thread of the heap; must not touch the heap.
- *  level: 0 error, 1 collection, 2 phase, 3 detail. */
+ *  level: 0 error, 1 collection, 2 phase, 3 detail. May be called in a pause: takes no lock that a mutator can hold
+ *  at a safepoint. */
 typedef void varve_log_fn(void *context, int level, const char *line);
 
 /** Called at the end of every collection by the thread that requested it, with the world still stopped.
