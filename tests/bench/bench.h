@@ -132,8 +132,8 @@ struct pair {
 void host_open(struct host *host, uint64_t heap_max, uint64_t heap_initial, const char *options);
 void host_close(struct host *host);
 void host_collect(struct host *host);
-/* A phase of the last collection in processor time, for heaps with one worker. The share of the whole collection is taken
- * for that of the phase; a phase shorter than a scheduler's turn is left as it is. */
+/* A phase of the last collection in processor time, for heaps with one worker. The share of the whole collection is
+ * taken for that of the phase; a phase shorter than a scheduler's turn is left as it is. */
 double host_phase_ns(const struct host *host, uint64_t phase_ns);
 void *host_alloc(struct host *host, varve_layout layout, size_t bytes); /* zeroed; die when full */
 uint64_t host_in_use(const struct host *host);

@@ -2,7 +2,8 @@
 /* fixup.c -- rewriting a slot whose object moves: slots in the order of their objects, and in random order.
  *
  * One of eight objects of 32 bytes lives, and there are eight times as many slots. The
- * slide is measured with the slots and without (see slide.c); the difference is their cost.
+ * slide is measured with the slots and without (see slide.c); the difference from the
+ * median of the latter is their cost.
  * Limit: prefetched look-ups in side tables of the heap's size.
  */
 #include "movers.h"
@@ -17,13 +18,17 @@ static double slide_ns(struct movers *movers, bool random, bool fix) {
 }
 
 static void measure(struct bench *bench, struct movers *movers, bool random) {
-  struct series cost = {0}, limit = {0};
-  for (unsigned i = 0; bench_again(bench, i, 2, 3, 7); ++i) {
-    double without = slide_ns(movers, random, false), with = slide_ns(movers, random, true);
-    double slots = (double)movers->slot_count;
-    series_add(&cost, with > without ? (with - without) / slots : 0);
+  struct series without = {0}, with = {0}, cost = {0}, limit = {0};
+  double slots = 1;
+  for (unsigned i = 0; bench_again(bench, i, 2, 5, 9); ++i) {
+    series_add(&without, slide_ns(movers, random, false));
+    series_add(&with, slide_ns(movers, random, true));
+    slots = (double)movers->slot_count;
     series_add(&limit, limit_lookup_ns(movers->bytes, movers->slot_count, random) / slots);
   }
+  double base = series_median(&without);
+  for (unsigned i = 0; i < with.count; ++i)
+    series_add(&cost, with.value[i] > base ? (with.value[i] - base) / slots : 0);
   bench_report(bench, &(struct figure){
     bench_text("fix up a reference, %s, %s", random ? "random" : "near", bench_size(movers->bytes)), "ns", &cost,
     "prefetched look-up", &limit, bench->scale > SCALE_TINY ? AT_MOST : NOT_JUDGED, random ? 8 : 2, random ? 5 : 1.2});

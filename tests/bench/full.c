@@ -40,7 +40,8 @@ static double sample(struct full *full, unsigned w) {
   if (!root) die("no handle");
   host_collect(host);
   varve_handle_free(host->me, root);
-  if (host->last.bytes_moved < count * BYTES / 2) die("only %llu bytes moved", (unsigned long long)host->last.bytes_moved);
+  unsigned long long moved = host->last.bytes_moved;
+  if (moved < count * BYTES / 2) die("only %llu bytes moved", moved);
   return (w ? (double)host->last.total_ns : host_phase_ns(host, host->last.total_ns)) / 1e6;
 }
 

@@ -28,7 +28,8 @@ double limit_read_ns(const uint64_t *words, size_t count) {
 
 /* ---- bump ---- */
 
-static inline __attribute__((always_inline)) double bump(uint64_t *base, uint64_t *end, unsigned words, size_t objects) {
+static inline __attribute__((always_inline)) double bump(uint64_t *base, uint64_t *end, unsigned words,
+                                                         size_t objects) {
   uint64_t began = cpu_ns(), *at = base;
   for (size_t i = 0; i < objects; ++i) {
     uint64_t *object = at, *next = at + words;

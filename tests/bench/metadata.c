@@ -100,7 +100,8 @@ void bench_metadata(struct bench *bench) {
   bool judged = bench->scale > SCALE_TINY;
   series_add(&side, side_percent());
   series_add(&resident, in_child(bytes));
-  bench_report(bench, &(struct figure){"side tables", "%", &side, NULL, NULL, judged ? AT_MOST : NOT_JUDGED, 2.1, 2.05});
-  bench_report(bench, &(struct figure){bench_text("resident metadata, %s", bench_size(bytes)), "%", &resident, NULL, NULL,
-                                       judged ? AT_MOST : NOT_JUDGED, 2.5, 2.2});
+  enum bench_judge judge = judged ? AT_MOST : NOT_JUDGED;
+  bench_report(bench, &(struct figure){"side tables", "%", &side, NULL, NULL, judge, 2.1, 2.05});
+  bench_report(bench, &(struct figure){bench_text("resident metadata, %s", bench_size(bytes)), "%", &resident, NULL,
+                                       NULL, judge, 2.5, 2.2});
 }

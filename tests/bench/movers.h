@@ -10,14 +10,14 @@ struct movers {
   uint64_t bytes;     /* of the heap that is filled */
   varve_word *slots;  /* of the live objects */
   size_t slot_count;
-  unsigned calls;     /* of the callback in this collection: the first comes from the marker, the second from the slide */
+  unsigned calls;     /* of the callback in this collection: first comes the marker, second the slide */
   bool fix;           /* give the slots to the slide too */
 };
 
 void movers_open(struct movers *movers, uint64_t bytes);
 void movers_close(struct movers *movers);
-/* Fill the heap; `percent` of the objects, at random, live. Each is in one slot, in order; or, with copies, there are so
- * many times as many slots, either in order again and again, or each for any of the objects. */
+/* Fill the heap; `percent` of the objects, at random, live. Each is in one slot, in order; or, with copies, there are
+ * so many times as many slots, either in order again and again, or each for any of the objects. */
 void movers_fill(struct movers *movers, unsigned percent, unsigned copies, bool random);
 /* Let everything die and collect. */
 void movers_drop(struct movers *movers);

@@ -4,7 +4,8 @@
  *   no reference   bandwidth; limit: reading the same words in order
  *   1 in n         limit: reading the words, plus marking the same references from an array that holds nothing else
  *
- * The objects fill their blocks and dense=1 keeps them in place, so that either array can be registered in turn.
+ * The objects fill their blocks and dense=1 keeps them in place, so that either array can be registered in turn. The
+ * mark stack has room for all references, so that neither array meets its end.
  */
 #include "bench.h"
 
@@ -55,7 +56,8 @@ static void open_words(struct words *w, size_t count, unsigned one_in) {
   *w = (struct words){.count = count};
   w->base = arena(ARENA_WORDS, count * sizeof *w->base);
   w->dense = arena(ARENA_ADDRESSES, (one_in ? count / one_in * 2 : 1) * sizeof *w->dense + 4096);
-  host_open(&w->host, room * 2, room, "workers=1,dense=1");
+  host_open(&w->host, room * 2, room,
+            bench_text("workers=1,dense=1,mark-segments=%zu", 1024 + (one_in ? count / one_in / 100 : 0)));
   set_words(w, one_in);
   shuffle(w);
 }

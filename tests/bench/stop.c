@@ -75,7 +75,7 @@ void bench_stop(struct bench *bench) {
   host_open(&host, (uint64_t)16 << 20, 0, "workers=1");
   if (pthread_create(&thread, NULL, poll_loop, &partner) != 0) die("no thread");
   hand_off(&partner);
-  for (unsigned i = 0; bench_again(bench, i, 1, 21, 51); ++i) {
+  for (unsigned i = 0; bench_again(bench, i, 1, 200, 1000); ++i) {
     sample_batch(&partner, &stops, &offs);
     series_add(&p50[0], series_percentile(&stops, 50)), series_add(&p50[1], series_percentile(&offs, 50));
     series_add(&p99[0], series_percentile(&stops, 99)), series_add(&p99[1], series_percentile(&offs, 99));
