@@ -20,7 +20,7 @@ static const char usage[] =
   "\n"
   "Without --program and --units: the whole demonstration, each result checked.\n"
   "\n"
-  "  --program NAME|FILE   one program of --list, or a net in HVM2's text form (its result goes to stdout)\n"
+  "  [--program] NAME|FILE one program of --list, or a net in HVM2's text form (its result goes to stdout)\n"
   "  --list                the programs and the native functions\n"
   "  --units FILE          unit nets, one per line: net => result, interactions\n"
   "  --small               the programs at reduced size\n"
@@ -179,7 +179,8 @@ static void read_command(struct command *command, int argc, char **argv) {
   varve_options_init(&run->heap);
   for (int option; (option = getopt_long(argc, argv, "", long_options, NULL)) != -1;)
     apply_option(command, option, optarg, argv);
-  if (optind < argc) refuse("'%s' is not an option", argv[optind]);
+  if (optind < argc) apply_option(command, OPT_PROGRAM, argv[optind++], argv);
+  if (optind < argc) refuse("'%s': one program at a time", argv[optind]);
   if (command->action == ACTION_DEMO && !command->async_given) run->helpers = 2;
   varve_options scratch;
   char error[400];
@@ -256,7 +257,6 @@ static bool run_target(const struct command *command) {
   const struct pn_program *program = pn_program_find(command->target);
   if (!program && access(command->target, R_OK) != 0)
     refuse("'%s' is neither a program of --list nor a file that can be read", command->target);
-  pn_report_heading(program ? stdout : stderr);
   return run_one(&command->settings, program, command->target);
 }
 
@@ -266,7 +266,6 @@ static bool run_demo(const struct command *command) {
   printf("%u workers, %u threads beside them\n", command->settings.run.workers, command->settings.run.helpers);
   double since = pn_now();
   bool right = pn_run_units(&command->settings, path) == 0;
-  pn_report_heading(stdout);
   for (unsigned i = 0; i < pn_program_count; ++i) right &= run_one(&command->settings, &pn_programs[i], NULL);
   printf("%s, %.1f s\n", right ? "everything is right" : "SOMETHING IS WRONG", pn_now() - since);
   return right;

@@ -41,13 +41,17 @@ static const char *time_text(char buffer[16], uint64_t ns) {
   return buffer;
 }
 
-void pn_report_heading(FILE *out) {
+static void print_heading(FILE *out) {
   fprintf(out, "%-13s %-9s %7s %11s %7s %6s | %7s %7s %7s | %7s %7s | %6s %6s %6s\n", "program", "result", "wall s",
           "interact.", "M/s", "GCs", "pause50", "p99", "max", "stop50", "max", "alloc", "live", "moved");
 }
 
+/* The heading comes with the first row. */
 void pn_report_row(FILE *out, const struct pn_report *report) {
+  static bool headed;
   char b[8][16];
+  if (!headed) print_heading(out);
+  headed = true;
   const varve_heap_stats *heap = &report->heap;
   fprintf(out, "%-13s %-9s %7.2f %11llu %7.1f %6llu | %7s %7s %7s | %7s %7s | %6s %6s %6s\n", report->name,
           report->verdict, report->seconds, (unsigned long long)report->interactions,

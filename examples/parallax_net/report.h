@@ -21,7 +21,6 @@ struct pn_report {
 void pn_report_collection(void *report, const varve_collection_stats *stats);
 
 void pn_report_take(struct pn_report *report, struct pn_host *host, double seconds);
-void pn_report_heading(FILE *out);
 void pn_report_row(FILE *out, const struct pn_report *report);
 /** The counts of each rule. */
 void pn_report_rules(FILE *out, const struct pn_report *report);

@@ -35,6 +35,6 @@ check "--order must be lifo, fifo or random" 2 --order best
 check "neither a program" 2 --program no_such_program
 check "no-such-option" 2 --varve no-such-option=1
 check "cannot be read" 1 --units "$directory/none"
-check "is not an option" 2 surplus
+check "neither a program of --list nor a file" 2 surplus
 [ $wrong -eq 0 ] || { echo "$wrong of $count wrong"; exit 1; }
 echo "$count checks right"
