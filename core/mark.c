@@ -42,6 +42,7 @@
 #define ADDRESS_MASK ((UINT64_C(1) << 48) - 1)
 #define PIECE_SHIFT 48
 #define PIECE_WORDS_MIN 2048u /* slots scanned at a time in large arrays */
+#define ROOT_WORDS 1024u      /* roots pushed before marking from them; a multiple of 64 */
 #define PIECES_MAX 0x8000u
 #define SCAN_WHOLE UINT64_C(0xffff)
 #define FLAG_DEFERRED 0x02u   /* in the header's flag byte, only while marking */
@@ -70,7 +71,7 @@ struct mark_worker {
   bool starved;                  /* the pool was empty when it was last asked */
   uint32_t quota;                /* collecting deferred objects: entries this worker may still push */
   struct varve_deque deque;
-  struct varve_visitor visitor;
+  struct varve_visitor visitor, root_visitor; /* for trace functions; for root tasks */
 };
 
 struct varve_marker {
@@ -99,6 +100,9 @@ static size_t rings_bytes(const struct varve_marker *marker) {
 
 static void range_for_mark(struct varve_visitor *visitor, varve_word *base, size_t stride, size_t count,
                            const uint64_t *bitmap, bool ref);
+static void range_for_roots(struct varve_visitor *visitor, varve_word *base, size_t stride, size_t count,
+                            const uint64_t *bitmap, bool ref);
+static void drain(struct mark_worker *worker);
 
 static void open_worker(struct varve_heap *heap, struct varve_marker *marker, uint32_t index) {
   struct mark_worker *worker = &marker->workers[index];
@@ -108,6 +112,7 @@ static void open_worker(struct varve_heap *heap, struct varve_marker *marker, ui
   worker->deque.ring = marker->rings + (size_t)index * marker->ring_capacity;
   worker->deque.mask = marker->ring_capacity - 1;
   worker->visitor = (struct varve_visitor){.range = range_for_mark, .heap = heap, .context = worker};
+  worker->root_visitor = (struct varve_visitor){.range = range_for_roots, .heap = heap, .context = worker};
 }
 
 /* At least four segments a worker, so that each can always make some progress. */
@@ -264,16 +269,7 @@ static inline void push_word(struct mark_worker *worker, varve_word word, uint32
   if (heap_is_reference(worker->heap, word, tags)) push(worker, word & ~(varve_word)7);
 }
 
-SCAN_INLINE void push_slots(void *context, varve_word *slots, size_t count) {
-  struct mark_worker *worker = context;
-  uint32_t tags = worker->heap->slot_tags;
-#ifdef VARVE_PLANT_MISSED_SLOT
-  if (count > 2) --count;
-#endif
-  for (size_t i = 0; i < count; ++i) push_word(worker, slots[i], tags);
-}
-
-/* The world is stopped, so Ref words are read plainly; that lets the test below become vector code. */
+/* The world is stopped, so roots and Ref words are read plainly; that lets the tests below become vector code. */
 static void push_range_bitmap(struct mark_worker *worker, varve_word *base, size_t stride, size_t count,
                               const uint64_t *bitmap, uint32_t tags) {
   for (size_t first = 0; first < count; first += 64) {
@@ -290,16 +286,44 @@ static void push_range_stride(struct mark_worker *worker, varve_word *base, size
   for (size_t i = 0; i < count; ++i, at += stride) push_word(worker, *(varve_word *)at, tags);
 }
 
-/* Neighbouring words, in eights: most eights of a scan that is worth speeding up hold no address of the heap. */
-static void push_range_dense(struct mark_worker *worker, varve_word *words, size_t count, uint32_t tags) {
+/* Eight words that hold some address of the heap: each is stored at the stack's top, which moves on only when it is a
+ * reference. No branch, for where the references are cannot be predicted. */
+static void push_eight(struct mark_worker *worker, const varve_word *words, uint32_t tags) {
+  struct varve_segment *segment = worker->current;
+  uint64_t base = worker->heap->space.base, bytes = worker->heap->space.bytes;
+  if (VARVE_UNLIKELY(!segment || segment->count + 8 > VARVE__SEGMENT_ENTRIES)) {
+    for (unsigned k = 0; k < 8; ++k) push_word(worker, words[k], tags);
+    return;
+  }
+  uint32_t count = segment->count;
+  for (unsigned k = 0; k < 8; ++k) {
+    segment->entries[count] = words[k] & ~(varve_word)7;
+    count += (words[k] - base < bytes) & (tags >> (words[k] & 7));
+  }
+  segment->count = count;
+}
+
+/* Neighbouring words, in eights: an eight without any address of the heap costs a few vector operations. */
+static void push_range_dense(struct mark_worker *worker, const varve_word *words, size_t count, uint32_t tags) {
   uint64_t base = worker->heap->space.base, bytes = worker->heap->space.bytes;
   size_t i = 0;
   for (; i + 8 <= count; i += 8) {
     unsigned hits = 0;
     for (unsigned k = 0; k < 8; ++k) hits += words[i + k] - base < bytes;
-    if (hits) push_range_stride(worker, words + i, 8, 8, tags);
+    if (hits) push_eight(worker, words + i, tags);
   }
-  push_range_stride(worker, words + i, 8, count - i, tags);
+  for (; i < count; ++i) push_word(worker, words[i], tags);
+}
+
+SCAN_INLINE void push_slots(void *context, varve_word *slots, size_t count) {
+  struct mark_worker *worker = context;
+  uint32_t tags = worker->heap->slot_tags;
+#ifdef VARVE_PLANT_MISSED_SLOT
+  if (count > 2) --count;
+#endif
+  if (count >= 16) push_range_dense(worker, slots, count, tags);
+  else
+    for (size_t i = 0; i < count; ++i) push_word(worker, slots[i], tags);
 }
 
 static void range_for_mark(struct varve_visitor *visitor, varve_word *base, size_t stride, size_t count,
@@ -309,6 +333,18 @@ static void range_for_mark(struct varve_visitor *visitor, varve_word *base, size
   if (bitmap) push_range_bitmap(worker, base, stride, count, bitmap, tags);
   else if (stride == 8) push_range_dense(worker, base, count, tags);
   else push_range_stride(worker, base, stride, count, tags);
+}
+
+/* Roots come in large tables: mark from each thousand before pushing the next, or the stack would have to hold them
+ * all. (A trace function's slots must not be handled so: it runs inside the loop.) */
+static void range_for_roots(struct varve_visitor *visitor, varve_word *base, size_t stride, size_t count,
+                            const uint64_t *bitmap, bool ref) {
+  for (size_t from = 0; from < count; from += ROOT_WORDS) {
+    size_t some = count - from < ROOT_WORDS ? count - from : ROOT_WORDS;
+    range_for_mark(visitor, (varve_word *)((char *)base + from * stride), stride, some,
+                   bitmap ? bitmap + from / 64 : NULL, ref);
+    drain(visitor->context);
+  }
 }
 
 static size_t piece_words(uint64_t words) {
@@ -572,8 +608,7 @@ void varve__mark_worker(struct varve_heap *heap, uint32_t self) {
   begin_worker(worker);
   size_t task;
   while ((task = atomic_fetch_add_explicit(&marker->next_root, 1, memory_order_relaxed)) < heap->root_tasks) {
-    varve__roots_visit(heap->roots, task, &worker->visitor);
-    drain(worker);
+    varve__roots_visit(heap->roots, task, &worker->root_visitor);
   }
   drain_and_steal(worker, self, varve__workers_active(heap));
 }
