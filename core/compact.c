@@ -374,8 +374,7 @@ static void settle_medium(struct varve_heap *heap, uint32_t region) {
 }
 
 static void release_group(struct varve_heap *heap, const struct varve_group *group) {
-  uint32_t destinations = group->count + (group->spare != VARVE__NO_SPARE);
-  for (uint32_t i = 0; i < destinations; ++i) {
+  for (uint32_t i = 0; i < group->target_count; ++i) {
     uint32_t unit = group_target(heap->plan, group, i);
     bool target = i < group->targets;
     if (group->medium) (target ? settle_medium : free_medium)(heap, unit);
@@ -477,23 +476,16 @@ static void renumber_block(struct varve_space *space, struct renumbering *n, uin
   n->regions[n->region_count++] = block / VARVE__REGION_BLOCKS;
 }
 
-/* Ages anew, in the order of the sequence, spares where their group begins. */
+/* Ages anew, in the order of the sequence. */
 static void renumber(struct varve_heap *heap) {
   struct varve_plan *plan = heap->plan;
   struct varve_space *space = &heap->space;
   struct renumbering n = {.regions = plan->by_age};
-  uint32_t next = 0;
   for (uint32_t i = 0; i < plan->sequence_count; ++i) {
-    uint32_t entry = plan->sequence[i], unit = entry & ~VARVE__MEDIUM_ENTRY;
-    bool medium = entry & VARVE__MEDIUM_ENTRY;
-    const struct varve_group *group = next < plan->group_count ? &plan->groups[next] : NULL;
-    if (group && group->medium == medium && plan->order[group->first] == unit) {
-      if (group->spare != VARVE__NO_SPARE) (medium ? renumber_region : renumber_block)(space, &n, group->spare);
-      ++next;
-    }
-    (medium ? renumber_region : renumber_block)(space, &n, unit);
+    uint32_t entry = plan->sequence[i];
+    if (entry & VARVE__MEDIUM_ENTRY) renumber_region(space, &n, entry & ~VARVE__MEDIUM_ENTRY);
+    else renumber_block(space, &n, entry);
   }
-  VARVE_INVARIANT(next == plan->group_count, "renumber: %u of %u groups met", next, plan->group_count);
   atomic_store_explicit(&space->next_age, n.age, memory_order_relaxed);
   varve__space_list_broken(space, n.regions, n.region_count);
 }

@@ -24,7 +24,7 @@
 /* ---- open and close ---- */
 
 static size_t array_bytes(uint32_t capacity) {
-  return (size_t)capacity * (4 * sizeof(uint32_t) + sizeof(struct varve_group) + sizeof(struct varve_large_move));
+  return (size_t)capacity * (5 * sizeof(uint32_t) + sizeof(struct varve_group) + sizeof(struct varve_large_move));
 }
 
 struct varve_plan *varve__plan_open(struct varve_heap *heap) {
@@ -40,6 +40,7 @@ struct varve_plan *varve__plan_open(struct varve_heap *heap) {
   plan->by_age = (uint32_t *)(plan->large + n);
   plan->sequence = plan->by_age + 2 * n;
   plan->order = plan->sequence + n;
+  plan->targets = plan->order + n;
   return plan;
 }
 
@@ -98,13 +99,12 @@ void varve__plan_count_worker(struct varve_heap *heap, uint32_t worker) {
 
 /* ---- group ---- */
 
-/* What grouping keeps while it walks. `small`, `medium`: the open group of each kind and node is at most one. */
+/* What grouping keeps while it walks. */
 struct grouping {
   struct varve_heap *heap;
   struct varve_plan *plan;
   uint64_t dense_block, dense_region; /* words from which on a block, a MEDIUM region stays */
   uint32_t group_regions;
-  uint32_t spare_region;              /* move-everything: where spare blocks come from */
 };
 
 static void enter_age(struct varve_plan *plan, uint32_t age, uint32_t entry) {
@@ -128,18 +128,102 @@ static uint32_t sort_by_age(struct varve_heap *heap) {
   return ages;
 }
 
-static struct varve_group *open_group(struct grouping *g, bool medium) {
+/* ---- spares: free blocks and regions as destinations ---- */
+
+static void set_kind(struct varve_space *space, uint32_t region, enum varve_region_kind kind) {
+  atomic_store_explicit(&space->regions[region].kind, (uint8_t)kind, memory_order_relaxed);
+  atomic_fetch_sub_explicit(&space->free_regions, 1, memory_order_relaxed);
+}
+
+static uint32_t find_free_region(const struct varve_space *space, unsigned node) {
+  for (uint32_t r = 0; r < space->region_high; ++r)
+    if (atomic_load_explicit(&space->regions[r].kind, memory_order_relaxed) == REGION_FREE &&
+        space->regions[r].node == node)
+      return r;
+  return VARVE__NO_REGION;
+}
+
+static uint32_t find_free_block(const struct varve_space *space, unsigned node) {
+  for (uint32_t r = 0; r < space->region_high; ++r) {
+    const struct varve_region *region = &space->regions[r];
+    uint64_t free = atomic_load_explicit(&region->free_blocks, memory_order_relaxed);
+    if (atomic_load_explicit(&region->kind, memory_order_relaxed) == REGION_SMALL && free && region->node == node)
+      return r * VARVE__REGION_BLOCKS + bits_lowest(free);
+  }
+  return VARVE__NO_BLOCK;
+}
+
+/* A free block of the node, from a SMALL region or a free one that becomes SMALL. */
+static uint32_t choose_spare_block(struct varve_space *space, unsigned node) {
+  uint32_t block = find_free_block(space, node), region;
+  if (block != VARVE__NO_BLOCK || (region = find_free_region(space, node)) == VARVE__NO_REGION) return block;
+  set_kind(space, region, REGION_SMALL);
+  atomic_store_explicit(&space->regions[region].free_blocks, ~UINT64_C(0), memory_order_relaxed);
+  return region * VARVE__REGION_BLOCKS;
+}
+
+static void add_target(struct grouping *g, struct varve_group *group, uint32_t unit) {
+  g->plan->targets[g->plan->target_count++] = unit;
+  ++group->target_count;
+}
+
+/* A spare that the group leaves empty, or a group that is given up, is freed by the release like any empty block. */
+static void add_spare_block(struct grouping *g, struct varve_group *group, uint32_t block) {
+  struct varve_space *space = &g->heap->space;
+  uint64_t bit = UINT64_C(1) << (block % VARVE__REGION_BLOCKS);
+  atomic_fetch_and_explicit(&space->regions[block / VARVE__REGION_BLOCKS].free_blocks, ~bit, memory_order_relaxed);
+  varve__space_block_taken(space, block);
+  space->blocks[block].fresh = 0;
+  space->blocks[block].flags = BLOCK_SPARE;
+  atomic_fetch_add_explicit(&space->used_blocks, 1, memory_order_relaxed);
+  g->plan->sequence[g->plan->sequence_count++] = block;
+  add_target(g, group, block);
+}
+
+static void add_spare_region(struct grouping *g, struct varve_group *group, uint32_t region) {
+  struct varve_space *space = &g->heap->space;
+  struct varve_region *r = &space->regions[region];
+  set_kind(space, region, REGION_MEDIUM);
+  r->flags = 0;
+  r->live = 0;
+  r->fresh_from = 0;
+  atomic_store_explicit(&r->top, 0, memory_order_relaxed);
+  for (uint32_t b = region * VARVE__REGION_BLOCKS; b < (region + 1) * VARVE__REGION_BLOCKS; ++b) {
+    space->blocks[b].kind = BLOCK_MEDIUM;
+    space->blocks[b].flags = 0;
+    space->blocks[b].live = 0;
+  }
+  r->age = atomic_fetch_add_explicit(&space->next_age, 1, memory_order_relaxed);
+  atomic_fetch_add_explicit(&space->used_blocks, VARVE__REGION_BLOCKS, memory_order_relaxed);
+  g->plan->sequence[g->plan->sequence_count++] = region | VARVE__MEDIUM_ENTRY;
+  add_target(g, group, region);
+}
+
+/* move-everything: one in front of each group. */
+static void add_front_spare(struct grouping *g, struct varve_group *group, unsigned node) {
+  struct varve_space *space = &g->heap->space;
+  uint32_t unit = group->medium ? find_free_region(space, node) : choose_spare_block(space, node);
+  if (unit == UINT32_MAX) return;
+  if (group->medium) add_spare_region(g, group, unit);
+  else add_spare_block(g, group, unit);
+}
+
+/* ---- groups ---- */
+
+static struct varve_group *open_group(struct grouping *g, bool medium, unsigned node) {
   struct varve_plan *plan = g->plan;
   struct varve_group *group = &plan->groups[plan->group_count];
-  *group = (struct varve_group){.first = plan->order_count, .spare = VARVE__NO_SPARE, .medium = medium};
+  *group = (struct varve_group){.first = plan->order_count, .target_first = plan->target_count, .medium = medium};
+  if (g->heap->options.move_everything) add_front_spare(g, group, node);
   return group;
 }
 
-/* A group must free something: its live words fit fewer blocks (regions) than it has, or everything shall move. */
+/* A group must free something: its live words fit fewer blocks (regions) than it has, or everything shall move, or its
+ * blocks shall change regions. */
 static bool group_pays(const struct grouping *g, const struct varve_group *group) {
   uint64_t capacity = group->medium ? VARVE__REGION_WORDS : VARVE__BLOCK_WORDS;
   if (!group->count) return false;
-  return g->heap->options.move_everything || group->live <= (uint64_t)(group->count - 1) * capacity;
+  return g->heap->options.move_everything || group->target_count > group->count || group->live <= (uint64_t)(group->count - 1) * capacity;
 }
 
 static void set_moves(struct varve_space *space, const struct varve_group *group, uint32_t unit) {
@@ -156,6 +240,7 @@ static void close_group(struct grouping *g, struct varve_group *group) {
   struct varve_plan *plan = g->plan;
   if (!group_pays(g, group)) {
     plan->order_count = group->first;
+    plan->target_count = group->target_first;
     return;
   }
   for (uint32_t i = 0; i < group->count; ++i) set_moves(&g->heap->space, group, plan->order[group->first + i]);
@@ -164,6 +249,7 @@ static void close_group(struct grouping *g, struct varve_group *group) {
 
 static void add_source(struct grouping *g, struct varve_group *group, uint32_t unit, uint64_t live) {
   g->plan->order[g->plan->order_count++] = unit;
+  add_target(g, group, unit);
   ++group->count;
   group->live += live;
 }
@@ -182,12 +268,29 @@ static void consider_block(struct grouping *g, struct varve_group *group, uint32
   }
 }
 
+static bool is_small_on(const struct varve_space *space, uint32_t region, unsigned node) {
+  return atomic_load_explicit(&space->regions[region].kind, memory_order_relaxed) == REGION_SMALL &&
+         space->regions[region].node == node;
+}
+
+static uint32_t live_blocks(const struct varve_space *space, uint32_t region) {
+  uint32_t count = 0;
+  for (uint32_t b = region * VARVE__REGION_BLOCKS; b < (region + 1) * VARVE__REGION_BLOCKS; ++b)
+    count += space->blocks[b].kind == BLOCK_SMALL && space->blocks[b].live;
+  return count;
+}
+
+static void add_free_blocks(struct grouping *g, struct varve_group *group, uint32_t region) {
+  uint64_t free = atomic_load_explicit(&g->heap->space.regions[region].free_blocks, memory_order_relaxed);
+  for (; free; free &= free - 1) add_spare_block(g, group, region * VARVE__REGION_BLOCKS + bits_lowest(free));
+}
+
 /* All blocks of a SMALL region, in age order, when the walk meets the first of them. */
 static void consider_region(struct grouping *g, struct varve_group *group, uint32_t region) {
   struct varve_space *space = &g->heap->space;
   uint32_t sorted[VARVE__REGION_BLOCKS], count = 0;
   for (uint32_t b = region * VARVE__REGION_BLOCKS; b < (region + 1) * VARVE__REGION_BLOCKS; ++b) {
-    if (space->blocks[b].kind != BLOCK_SMALL) continue;
+    if (space->blocks[b].kind != BLOCK_SMALL || (space->blocks[b].flags & BLOCK_SPARE)) continue;
     uint32_t at = count++;
     for (; at && space->blocks[sorted[at - 1]].age > space->blocks[b].age; --at) sorted[at] = sorted[at - 1];
     sorted[at] = b;
@@ -195,10 +298,26 @@ static void consider_region(struct grouping *g, struct varve_group *group, uint3
   for (uint32_t i = 0; i < count; ++i) consider_block(g, group, sorted[i]);
 }
 
+/* An emergency: one group, the fullest regions first, with their free blocks as destinations. Order of age is given up
+ * between regions. */
+static void group_small_emergency(struct grouping *g, unsigned node) {
+  struct varve_space *space = &g->heap->space;
+  struct varve_group *group = open_group(g, false, node);
+  for (uint32_t r = 0; r < space->region_high; ++r)
+    if (is_small_on(space, r, node)) space->regions[r].age = live_blocks(space, r);
+  for (uint32_t filled = VARVE__REGION_BLOCKS; filled > 0; --filled)
+    for (uint32_t r = 0; r < space->region_high; ++r) {
+      if (!is_small_on(space, r, node) || space->regions[r].age != filled) continue;
+      consider_region(g, group, r);
+      add_free_blocks(g, group, r);
+    }
+  close_group(g, group);
+}
+
 /* The SMALL groups of a node: regions in the order of their oldest block. */
 static void group_small(struct grouping *g, uint32_t ages, unsigned node) {
   struct varve_space *space = &g->heap->space;
-  struct varve_group *group = open_group(g, false);
+  struct varve_group *group = open_group(g, false, node);
   uint32_t regions = 0;
   for (uint32_t age = 0; age < ages; ++age) {
     uint32_t entry = g->plan->by_age[age] - 1;
@@ -207,16 +326,16 @@ static void group_small(struct grouping *g, uint32_t ages, unsigned node) {
     if (r->node != node || (r->flags & BLOCK_TARGET)) continue;
     r->flags |= BLOCK_TARGET; /* seen */
     consider_region(g, group, entry / VARVE__REGION_BLOCKS);
-    if (++regions % g->group_regions || g->plan->emergency) continue;
+    if (++regions % g->group_regions) continue;
     close_group(g, group);
-    group = open_group(g, false);
+    group = open_group(g, false, node);
   }
   close_group(g, group);
 }
 
 static void group_medium(struct grouping *g, uint32_t ages, unsigned node) {
   struct varve_space *space = &g->heap->space;
-  struct varve_group *group = open_group(g, true);
+  struct varve_group *group = open_group(g, true, node);
   for (uint32_t age = 0; age < ages; ++age) {
     uint32_t entry = g->plan->by_age[age] - 1;
     if (!g->plan->by_age[age] || !(entry & VARVE__MEDIUM_ENTRY)) continue;
@@ -229,7 +348,7 @@ static void group_medium(struct grouping *g, uint32_t ages, unsigned node) {
     else add_source(g, group, region, r->live);
     if (group->count < g->group_regions || g->plan->emergency) continue;
     close_group(g, group);
-    group = open_group(g, true);
+    group = open_group(g, true, node);
   }
   close_group(g, group);
 }
@@ -242,80 +361,11 @@ static uint32_t choose_group_regions(struct varve_heap *heap) {
   return regions > GROUP_REGIONS_MAX ? GROUP_REGIONS_MAX : (uint32_t)regions;
 }
 
-/* ---- move-everything: a free destination in front of each group ---- */
-
-static uint32_t find_region_of_kind(const struct varve_space *space, enum varve_region_kind kind) {
-  for (uint32_t r = 0; r < space->region_high; ++r)
-    if (atomic_load_explicit(&space->regions[r].kind, memory_order_relaxed) == kind) return r;
-  return VARVE__NO_REGION;
-}
-
-static uint32_t find_free_block(struct grouping *g) {
-  struct varve_space *space = &g->heap->space;
-  for (uint32_t r = 0; r < space->region_high; ++r) {
-    struct varve_region *region = &space->regions[r];
-    uint64_t free = atomic_load_explicit(&region->free_blocks, memory_order_relaxed);
-    if (atomic_load_explicit(&region->kind, memory_order_relaxed) == REGION_SMALL && free)
-      return r * VARVE__REGION_BLOCKS + bits_lowest(free);
-  }
-  return VARVE__NO_BLOCK;
-}
-
-static void set_kind(struct varve_space *space, uint32_t region, enum varve_region_kind kind) {
-  atomic_store_explicit(&space->regions[region].kind, (uint8_t)kind, memory_order_relaxed);
-  atomic_fetch_sub_explicit(&space->free_regions, 1, memory_order_relaxed);
-}
-
-static uint32_t spare_block(struct grouping *g) {
-  struct varve_space *space = &g->heap->space;
-  uint32_t block = find_free_block(g);
-  if (block == VARVE__NO_BLOCK) {
-    uint32_t region = find_region_of_kind(space, REGION_FREE);
-    if (region == VARVE__NO_REGION) return VARVE__NO_SPARE;
-    set_kind(space, region, REGION_SMALL);
-    atomic_store_explicit(&space->regions[region].free_blocks, ~UINT64_C(0), memory_order_relaxed);
-    block = region * VARVE__REGION_BLOCKS;
-  }
-  uint64_t bit = UINT64_C(1) << (block % VARVE__REGION_BLOCKS);
-  atomic_fetch_and_explicit(&space->regions[block / VARVE__REGION_BLOCKS].free_blocks, ~bit, memory_order_relaxed);
-  varve__space_block_taken(space, block);
-  space->blocks[block].fresh = 0;
-  atomic_fetch_add_explicit(&space->used_blocks, 1, memory_order_relaxed);
-  return block;
-}
-
-static uint32_t spare_medium(struct grouping *g) {
-  struct varve_space *space = &g->heap->space;
-  uint32_t region = find_region_of_kind(space, REGION_FREE);
-  if (region == VARVE__NO_REGION) return VARVE__NO_SPARE;
-  set_kind(space, region, REGION_MEDIUM);
-  struct varve_region *r = &space->regions[region];
-  r->flags = 0;
-  r->live = 0;
-  r->fresh_from = 0;
-  r->age = atomic_fetch_add_explicit(&space->next_age, 1, memory_order_relaxed);
-  atomic_store_explicit(&r->top, 0, memory_order_relaxed);
-  for (uint32_t b = region * VARVE__REGION_BLOCKS; b < (region + 1) * VARVE__REGION_BLOCKS; ++b) {
-    space->blocks[b].kind = BLOCK_MEDIUM;
-    space->blocks[b].flags = 0;
-    space->blocks[b].live = 0;
-  }
-  atomic_fetch_add_explicit(&space->used_blocks, VARVE__REGION_BLOCKS, memory_order_relaxed);
-  return region;
-}
-
-static void add_spares(struct grouping *g) {
-  for (uint32_t i = 0; i < g->plan->group_count; ++i) {
-    struct varve_group *group = &g->plan->groups[i];
-    group->spare = group->medium ? spare_medium(g) : spare_block(g);
-  }
-}
-
 /* ---- the plan as a whole ---- */
 
 void varve__plan_group(struct varve_heap *heap, bool emergency) {
   struct varve_plan *plan = heap->plan;
-  plan->sequence_count = plan->order_count = plan->group_count = plan->large_count = 0;
+  plan->sequence_count = plan->order_count = plan->target_count = plan->group_count = plan->large_count = 0;
   plan->emergency = emergency;
   heap->current.blocks_dense = heap->current.blocks_pinned = 0;
   struct grouping g = {.heap = heap, .plan = plan, .group_regions = choose_group_regions(heap)};
@@ -323,10 +373,10 @@ void varve__plan_group(struct varve_heap *heap, bool emergency) {
   g.dense_region = varve__policy_dense_words(heap, VARVE__REGION_WORDS);
   uint32_t ages = sort_by_age(heap);
   for (unsigned node = 0; node < heap->topology->node_count; ++node) {
-    group_small(&g, ages, node);
+    if (emergency) group_small_emergency(&g, node);
+    else group_small(&g, ages, node);
     group_medium(&g, ages, node);
   }
-  if (heap->options.move_everything) add_spares(&g);
   if (emergency || heap->options.move_everything) varve__plan_large_slide(heap);
   atomic_store_explicit(&plan->next_group, 0, memory_order_relaxed);
 }

@@ -6,9 +6,10 @@
  *   cut the rest into groups of the candidates of whole regions. A group that would free no block stays.
  * Target (parallel): each group slides onto its own blocks, oldest first: set dst1, dst2 and split of its blocks.
  *
- *   sources       s0 s1 s2 s3 s4 s5       in slide order
- *   destinations  [spare] s0 s1 s2 ...    the same blocks in the same order, as many as needed; with
- *                                         move-everything a free block in front, so that everything moves
+ *   sources       s0 s1 s2 s3 s4 s5          in slide order
+ *   destinations  s0 s1 (free) s2 s3 ...     the same blocks in the same order, as many as are needed, and between them
+ *                                            free blocks ("spares"): with move-everything one in front, so that
+ *                                            everything moves; in an emergency those of the fullest regions
  *
  * Invariants
  *   P1 A destination never overtakes its source: when the slide reads s_i, only blocks up to s_i have been written,
@@ -19,19 +20,18 @@
  *   P4 Groups are disjoint: a group is a task for one worker, without synchronisation.
  *
  * Emergency: when the plan would not free what the requester wants, it is made anew with one group per node and kind,
- * nothing too dense, and large objects sliding as well; nothing has moved yet.
+ * nothing too dense, the fullest SMALL regions first, so that the others become empty as a whole, and large objects
+ * sliding as well; nothing has moved yet.
  */
 #ifndef VARVE_CORE_PLAN_H
 #define VARVE_CORE_PLAN_H
 
 #include "core/heap.h"
 
-#define VARVE__NO_SPARE UINT32_MAX
-
 struct varve_group {
   uint32_t first, count; /* its sources: order[first .. first + count), block or region indexes */
-  uint32_t spare;        /* block (or region) in front of the destinations; VARVE__NO_SPARE: none */
-  uint32_t targets;      /* destinations used, the spare included; set by the target phase */
+  uint32_t target_first, target_count; /* destinations offered: targets[...]; the sources are among them, in order */
+  uint32_t targets;      /* destinations used; set by the target phase */
   uint64_t live;         /* words */
   uint32_t splits;
   bool medium;           /* sources and destinations are MEDIUM regions instead of SMALL blocks */
@@ -45,10 +45,11 @@ struct varve_plan {
   uint32_t *by_age;   /* scratch: age -> block + 1, or MEDIUM_ENTRY | region; 0: nobody */
   uint32_t *sequence; /* all SMALL blocks and MEDIUM regions in use, in their order after the collection */
   uint32_t *order;    /* sources of the groups */
+  uint32_t *targets;  /* destinations of the groups */
   struct varve_group *groups;
   struct varve_large_move *large; /* serially, in this order, after the slide */
   uint32_t capacity;  /* of each array but by_age: blocks the limit allows; by_age has twice that */
-  uint32_t sequence_count, order_count, group_count, large_count;
+  uint32_t sequence_count, order_count, target_count, group_count, large_count;
   bool emergency;
   _Atomic uint32_t next_region; /* claims of the parallel parts */
   _Atomic uint32_t next_group;
@@ -81,8 +82,7 @@ void varve__plan_large_slide(struct varve_heap *heap);
 
 /* Destination number `i` of a group. */
 static inline uint32_t group_target(const struct varve_plan *plan, const struct varve_group *group, uint32_t i) {
-  if (group->spare == VARVE__NO_SPARE) return plan->order[group->first + i];
-  return i ? plan->order[group->first + i - 1] : group->spare;
+  return plan->targets[group->target_first + i];
 }
 
 #endif

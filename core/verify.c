@@ -691,7 +691,7 @@ void varve__verify_sync_stores(struct varve_verifier *v) {
  * destination. */
 struct slide {
   const struct varve_group *group;
-  uint32_t source;       /* number of the source that is being read */
+  uint32_t reach;        /* number of the source being read, among the destinations */
   uint32_t target, used; /* number of the destination, and words used in it */
   uint64_t capacity;     /* words of a destination */
 };
@@ -715,12 +715,9 @@ static uint64_t described_address(struct varve_verifier *v, uint64_t address) {
   return (b->split == VARVE__NO_SPLIT || rank < b->split ? b->dst1 : b->dst2) + 8 * rank;
 }
 
-/* P1: a destination is at or before the source being read, in the group's order; a spare is before all. */
+/* P1: a destination is at or before the source being read, in the order of the destinations. */
 static bool overtakes(const struct slide *slide, uint64_t from, uint64_t to) {
-  bool spare = slide->group->spare != VARVE__NO_SPARE;
-  if (spare && slide->target == 0) return false;
-  uint32_t number = slide->target - spare;
-  return number > slide->source || (number == slide->source && to > from);
+  return slide->target > slide->reach || (slide->target == slide->reach && to > from);
 }
 
 static void check_target_end(struct varve_verifier *v, const struct slide *slide) {
@@ -738,7 +735,7 @@ static bool next_target(struct varve_verifier *v, struct slide *slide) {
   check_target_end(v, slide);
   ++slide->target;
   slide->used = 0;
-  if (slide->target >= group->count + (group->spare != VARVE__NO_SPARE))
+  if (slide->target >= group->target_count)
     damage(v, "a group of %u sources has no room for its %llu live words", group->count, ull(group->live));
   return !v->failed;
 }
@@ -781,26 +778,36 @@ static void claim_unit(struct varve_verifier *v, const struct varve_group *group
 }
 
 /* A spare holds no live object: nothing is read from it. */
-static void check_spare(struct varve_verifier *v, const struct varve_group *group) {
-  if (group->spare == VARVE__NO_SPARE) return;
-  claim_unit(v, group, group->spare);
+static void check_spare(struct varve_verifier *v, const struct varve_group *group, uint32_t unit) {
+  claim_unit(v, group, unit);
   if (v->failed) return;
-  uint64_t base = unit_address(v, group, group->spare);
+  uint64_t base = unit_address(v, group, unit);
   size_t words = group->medium ? VARVE__REGION_WORDS : VARVE__BLOCK_WORDS;
   size_t from = space_word(space_of(v), base) % VARVE__REGION_WORDS;
   uint32_t region = space_region(space_of(v), base);
   if (v->present[region] && next_bit(map_of(v, VISITED, region), from, from + words) < from + words)
-    damage(v, "spare %u of a group holds live objects", group->spare);
+    damage(v, "spare %u of a group holds live objects", unit);
+}
+
+/* Find the source among the destinations; what is passed over are spares. */
+static void reach_source(struct varve_verifier *v, struct slide *slide, uint32_t unit) {
+  const struct varve_group *group = slide->group;
+  while (slide->reach < group->target_count && group_target(v->heap->plan, group, slide->reach) != unit && !v->failed)
+    check_spare(v, group, group_target(v->heap->plan, group, slide->reach++));
+  if (slide->reach == group->target_count) damage(v, "source %u of a group is not among its destinations", unit);
 }
 
 static void check_group(struct varve_verifier *v, const struct varve_group *group) {
   struct slide slide = {.group = group, .capacity = group->medium ? VARVE__REGION_WORDS : VARVE__BLOCK_WORDS};
-  check_spare(v, group);
   for (uint32_t i = 0; i < group->count && !v->failed; ++i) {
-    slide.source = i;
-    claim_unit(v, group, v->heap->plan->order[group->first + i]);
-    if (!v->failed) slide_unit(v, &slide, v->heap->plan->order[group->first + i]);
+    uint32_t unit = v->heap->plan->order[group->first + i];
+    reach_source(v, &slide, unit);
+    if (!v->failed) claim_unit(v, group, unit);
+    if (!v->failed) slide_unit(v, &slide, unit);
+    ++slide.reach;
   }
+  while (slide.reach < group->target_count && !v->failed)
+    check_spare(v, group, group_target(v->heap->plan, group, slide.reach++));
   if (v->failed) return;
   check_target_end(v, &slide);
   if (group->targets != slide.target + 1)

@@ -68,7 +68,8 @@ enum varve_block_flag {
   BLOCK_TARGET = 2, /* in a group, and receives objects */
   BLOCK_DENSE = 4,  /* skipped: too full */
   BLOCK_PINNED = 8, /* skipped: must stay */
-  BLOCK_FREE_LATER = 16 /* a MEDIUM region that the release has emptied */
+  BLOCK_FREE_LATER = 16, /* a MEDIUM region that the release has emptied */
+  BLOCK_SPARE = 32  /* was free; the plan has taken it as a destination */
 };
 
 /* One block's descriptor. dst1, dst2, split and flags are meaningful from the plan to the release of one pause. */
@@ -97,7 +98,7 @@ struct varve_region {
   uint32_t live;                /* words, set by the plan */
   uint32_t fresh_from;          /* MEDIUM: words below are described by the bitmap, [fresh_from, top) is parsable */
   uint32_t new_top;             /* MEDIUM target: top after the slide */
-  uint32_t age;                 /* MEDIUM: order of taking */
+  uint32_t age;                 /* MEDIUM: order of taking; SMALL, in an emergency plan: blocks with live words */
 };
 
 /* What one node's mutators share. */
