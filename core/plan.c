@@ -23,8 +23,15 @@
 
 /* ---- open and close ---- */
 
-static size_t array_bytes(uint32_t capacity) {
-  return (size_t)capacity * (5 * sizeof(uint32_t) + sizeof(struct varve_group) + sizeof(struct varve_large_move));
+/* Every group but the last of a node and kind has a region of its own; a large object has five blocks. */
+static size_t group_capacity(const struct varve_heap *heap) {
+  return heap->space.limit_regions + 2 * heap->topology->node_count;
+}
+
+static size_t array_bytes(const struct varve_heap *heap) {
+  size_t n = heap->plan->capacity;
+  return group_capacity(heap) * sizeof(struct varve_group) + n / 4 * sizeof(struct varve_large_move) +
+         5 * n * sizeof(uint32_t);
 }
 
 struct varve_plan *varve__plan_open(struct varve_heap *heap) {
@@ -32,12 +39,12 @@ struct varve_plan *varve__plan_open(struct varve_heap *heap) {
   if (!plan) return NULL;
   heap->plan = plan;
   plan->capacity = heap->space.limit_regions * VARVE__REGION_BLOCKS;
-  char *memory = heap_meta_alloc(heap, array_bytes(plan->capacity));
+  char *memory = heap_meta_alloc(heap, array_bytes(heap));
   if (!memory) return NULL; /* the heap closes what there is */
   size_t n = plan->capacity;
   plan->groups = (struct varve_group *)memory;
-  plan->large = (struct varve_large_move *)(plan->groups + n);
-  plan->by_age = (uint32_t *)(plan->large + n);
+  plan->large = (struct varve_large_move *)(plan->groups + group_capacity(heap));
+  plan->by_age = (uint32_t *)(plan->large + n / 4);
   plan->sequence = plan->by_age + 2 * n;
   plan->order = plan->sequence + n;
   plan->targets = plan->order + n;
@@ -46,7 +53,7 @@ struct varve_plan *varve__plan_open(struct varve_heap *heap) {
 
 void varve__plan_close(struct varve_heap *heap) {
   if (!heap->plan) return;
-  heap_meta_free(heap, heap->plan->groups, array_bytes(heap->plan->capacity));
+  heap_meta_free(heap, heap->plan->groups, array_bytes(heap));
   heap_meta_free(heap, heap->plan, sizeof *heap->plan);
   heap->plan = NULL;
 }

@@ -48,7 +48,7 @@ struct varve_plan {
   uint32_t *targets;  /* destinations of the groups */
   struct varve_group *groups;
   struct varve_large_move *large; /* serially, in this order, after the slide */
-  uint32_t capacity;  /* of each array but by_age: blocks the limit allows; by_age has twice that */
+  uint32_t capacity;  /* of sequence, order, targets: blocks the limit allows; by_age has twice that */
   uint32_t sequence_count, order_count, target_count, group_count, large_count;
   bool emergency;
   _Atomic uint32_t next_region; /* claims of the parallel parts */
