@@ -443,23 +443,41 @@ void varve__plan_undo(struct varve_heap *heap) {
 
 /* ---- target ---- */
 
-/* The largest object boundary of the block, as a rank, that is not above `room`. The walk starts at the line in which
- * that rank falls, or before it at the first line whose start is no middle of an object for sure. */
-static uint32_t find_boundary(struct varve_space *space, uint32_t block, uint32_t room) {
-  const uint64_t *bitmap = space_block_bitmap(space, block);
+/* The word of the block that holds its live word number `rank`; there is one. */
+static uint32_t select_live(const struct varve_space *space, uint32_t block, uint32_t rank) {
   const uint16_t *ranks = space->ranks + (size_t)block * VARVE__BLOCK_LINES;
-  unsigned line = VARVE__BLOCK_LINES - 1;
-  while (line && ranks[line] > room) --line;
-  while (line && (bitmap[line] & 1) && (bitmap[line - 1] >> 63)) --line; /* an object may cross into this line */
-  uint64_t base = space_block_address(space, block) + ((uint64_t)line << VARVE__LINE_SHIFT);
-  for (unsigned k = 0; k < 8; ++k) __builtin_prefetch((const char *)base + k * 64); /* a line's headers, all at once */
-  size_t words = VARVE__BLOCK_WORDS - line * 64, at = walk_find(bitmap + line, 0, words, true);
-  uint32_t rank = ranks[line];
-  while (at < words) {
-    uint32_t size = (uint32_t)(varve_object_bytes((varve_object *)(base + at * 8)) / 8);
-    if (rank + size > room) break;
-    rank += size;
-    at = walk_find(bitmap + line, at + size, words, true);
+  uint32_t low = 0, high = VARVE__BLOCK_LINES; /* ranks[low] <= rank < ranks[high] */
+  while (high - low > 1) {
+    uint32_t middle = (low + high) / 2;
+    if (ranks[middle] <= rank) low = middle;
+    else high = middle;
+  }
+  uint64_t bits = space_block_bitmap(space, block)[low];
+  for (uint32_t skip = rank - ranks[low]; skip; --skip) bits &= bits - 1;
+  return low * 64 + bits_lowest(bits);
+}
+
+/* The first word of the run of set bits that the word is in. A run begins with an object. */
+static uint32_t run_start(const uint64_t *bitmap, uint32_t word) {
+  uint32_t line = word / 64;
+  uint64_t clear = ~bitmap[line] & bits_below(word % 64);
+  while (!clear && line) clear = ~bitmap[--line];
+  return clear ? line * 64 + 64 - (uint32_t)__builtin_clzll(clear) : 0;
+}
+
+/* An object boundary of the block, as a rank, not above `room` and not far below it. Mostly the start of the run in which
+ * that rank falls, which the bitmap tells; only when that is far back are headers read, from there. */
+static uint32_t find_boundary(const struct varve_space *space, uint32_t block, uint32_t room) {
+  uint32_t word = select_live(space, block, room), at = run_start(space_block_bitmap(space, block), word);
+  uint32_t rank = room - (word - at);
+  if (word - at > VARVE__SPLIT_WASTE_WORDS) {
+    const uint64_t *base = (const uint64_t *)space_block_address(space, block);
+    for (;;) {
+      uint32_t size = (uint32_t)(varve_object_bytes((const varve_object *)(base + at)) / 8);
+      if (rank + size > room) break;
+      rank += size;
+      at += size;
+    }
   }
 #ifdef VARVE_PLANT_WRONG_SPLIT
   if (rank < room) ++rank;

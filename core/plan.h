@@ -28,6 +28,9 @@
 
 #include "core/heap.h"
 
+/* Words that a full destination may leave free for the sake of a quick split: under 1 % of a block. */
+#define VARVE__SPLIT_WASTE_WORDS 32u
+
 struct varve_group {
   uint32_t first, count; /* its sources: order[first .. first + count), block or region indexes */
   uint32_t target_first, target_count; /* destinations offered: targets[...]; the sources are among them, in order */

@@ -740,9 +740,17 @@ static bool next_target(struct varve_verifier *v, struct slide *slide) {
   return !v->failed;
 }
 
+/* Has the plan closed the destination although the object would fit? It may, when hardly any room is left. */
+static bool closed_early(const struct varve_verifier *v, const struct slide *slide, uint64_t described) {
+  if (slide->capacity - slide->used > VARVE__SPLIT_WASTE_WORDS) return false;
+  if (slide->target + 1 >= slide->group->target_count) return false;
+  return described == unit_address(v, slide->group, group_target(v->heap->plan, slide->group, slide->target + 1));
+}
+
 static void place_object(struct varve_verifier *v, struct slide *slide, const varve_object *object) {
   uint64_t words = varve_object_bytes(object) / 8, from = (uintptr_t)object;
-  if (slide->used + words > slide->capacity && !next_target(v, slide)) return;
+  bool full = slide->used + words > slide->capacity || closed_early(v, slide, described_address(v, from));
+  if (full && !next_target(v, slide)) return;
   uint64_t to = unit_address(v, slide->group, group_target(v->heap->plan, slide->group, slide->target)) +
                 (uint64_t)slide->used * 8;
   uint64_t described = described_address(v, from);
