@@ -500,7 +500,8 @@ static void open_mediums(struct varve_space *space) {
   for (uint32_t r = 0; r < space->region_high; ++r) {
     const struct varve_region *region = &space->regions[r];
     uint32_t top = atomic_load_explicit(&region->top, memory_order_relaxed);
-    if (atomic_load_explicit(&region->kind, memory_order_relaxed) != REGION_MEDIUM || top > least[region->node]) continue;
+    if (atomic_load_explicit(&region->kind, memory_order_relaxed) != REGION_MEDIUM || top > least[region->node])
+      continue;
     least[region->node] = top;
     atomic_store_explicit(&space->node[region->node].medium_open, r, memory_order_relaxed);
   }

@@ -400,7 +400,8 @@ static void adapt_depth(struct mark_worker *worker) {
   uint32_t best = 0;
   for (uint32_t i = 1; i < DEPTHS; ++i)
     if (worker->cost[i] && (!worker->cost[best] || worker->cost[i] < worker->cost[best])) best = i;
-  if (++worker->probe % 8 == 0) best = worker->probe % 16 ? (best + 1 < DEPTHS ? best + 1 : best) : (best ? best - 1 : 0);
+  if (++worker->probe % 8 == 0)
+    best = worker->probe % 16 ? (best + 1 < DEPTHS ? best + 1 : best) : (best ? best - 1 : 0);
   worker->depth_index = best;
   worker->depth = depths[best];
   worker->window = DEPTH_WINDOW;
@@ -720,7 +721,8 @@ void varve__mark_begin(struct varve_heap *heap) {
 /* Blocks filled since the last pause have no bits yet. */
 static void clear_region(struct varve_space *space, uint32_t region) {
   uint8_t kind = atomic_load_explicit(&space->regions[region].kind, memory_order_relaxed);
-  if (kind == REGION_MEDIUM) memset(space_block_bitmap(space, region * VARVE__REGION_BLOCKS), 0, VARVE__REGION_BYTES / 64);
+  if (kind == REGION_MEDIUM)
+    memset(space_block_bitmap(space, region * VARVE__REGION_BLOCKS), 0, VARVE__REGION_BYTES / 64);
   if (kind != REGION_SMALL && kind != REGION_LARGE) return;
   for (uint32_t b = region * VARVE__REGION_BLOCKS; b < (region + 1) * VARVE__REGION_BLOCKS; ++b)
     if (space->blocks[b].kind != BLOCK_FREE && !space->blocks[b].fresh)

@@ -230,7 +230,8 @@ static struct varve_group *open_group(struct grouping *g, bool medium, unsigned 
 static bool group_pays(const struct grouping *g, const struct varve_group *group) {
   uint64_t capacity = group->medium ? VARVE__REGION_WORDS : VARVE__BLOCK_WORDS;
   if (!group->count) return false;
-  return g->heap->options.move_everything || group->target_count > group->count || group->live <= (uint64_t)(group->count - 1) * capacity;
+  return g->heap->options.move_everything || group->target_count > group->count ||
+         group->live <= (uint64_t)(group->count - 1) * capacity;
 }
 
 static void set_moves(struct varve_space *space, const struct varve_group *group, uint32_t unit) {

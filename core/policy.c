@@ -2,8 +2,8 @@
 /* policy.c -- the decisions of policy.h.
  *
  * Heap size: after a collection the heap may grow to what is in use plus heap-growth percent of it, at least to
- * heap-initial, by what the requester waits for and a region for everybody else, and at most to heap-max. That spends a fixed share of time per allocated byte on collecting, the rule of
- * Go's GOGC; heap-max caps it.
+ * heap-initial, by at least what the requester waits for and a region for everybody else, and at most to heap-max. That
+ * spends a fixed share of time per allocated byte on collecting, the rule of Go's GOGC; heap-max caps it.
  */
 #include "core/policy.h"
 

@@ -20,40 +20,14 @@
 
 #include "core/base/bits.h"
 #include "core/heap.h"
-#include "core/plan.h"
 #include "core/root.h"
 #include "core/scan.h"
+#include "core/verifier.h"
 #include "numa/place.h"
 
-#define MAP_WORDS (VARVE__REGION_WORDS / 64)           /* of one map of one region: 32 KiB */
 #define STACK_PIECE (VARVE__REGION_BYTES / sizeof(uint64_t)) /* entries committed at a time */
 #define EDGE_WORDS 64u                                  /* larger objects go into an edge's hash by header only */
 #define SMALL_WORDS (VARVE_SMALL_MAX / 8)
-#define MEDIUM_WORDS (VARVE_MEDIUM_MAX / 8)
-
-enum map { STARTS, VISITED };
-
-struct varve_verifier {
-  varve_heap *heap;
-  uint64_t *maps;     /* a region: MAP_WORDS of starts, MAP_WORDS of visited */
-  uint8_t *committed; /* a region: there is memory behind its maps */
-  uint8_t *present;   /* a region: it holds objects, and its maps are of this run */
-  uint64_t *claimed;  /* a region, a bit a block: scratch of the checks of plan and large runs */
-  uint64_t *stack;    /* addresses of visited objects whose slots have not been visited */
-  size_t depth, room;
-  /* this run */
-  varve_error *error;
-  bool failed;
-  struct varve_snapshot now;
-  size_t task;          /* while object is NULL: the root task */
-  varve_object *object; /* whose slots are being visited */
-  uint64_t words;       /* its size */
-  uint64_t content;     /* its hash, without what its references contribute */
-  struct varve_visitor visitor;
-  uint64_t expected[MAP_WORDS];
-};
-
-static const struct varve_space *space_of(const struct varve_verifier *v) { return &v->heap->space; }
 
 /* ---- open and close ---------------------------------------------------------------------------------------- */
 
@@ -97,10 +71,8 @@ void varve__verifier_close(struct varve_verifier *v) {
 
 /* ---- saying what is wrong ---------------------------------------------------------------------------------- */
 
-static void damage(struct varve_verifier *v, const char *format, ...) __attribute__((format(printf, 2, 3), cold));
-
 /* Only the first damage is told; later ones are mostly its consequences. */
-static void damage(struct varve_verifier *v, const char *format, ...) {
+void varve__verify_damage(struct varve_verifier *v, const char *format, ...) {
   if (v->failed) return;
   v->failed = true;
   char text[sizeof v->error->detail];
@@ -111,13 +83,7 @@ static void damage(struct varve_verifier *v, const char *format, ...) {
   varve__error(v->error, VARVE_CORRUPT, "%s", text);
 }
 
-struct place {
-  char text[128];
-};
-
-static unsigned long long ull(uint64_t value) { return value; }
-
-static struct place object_place(const struct varve_verifier *v, const varve_object *object) {
+struct place varve__verify_place(const struct varve_verifier *v, const varve_object *object) {
   struct place place;
   snprintf(place.text, sizeof place.text, "object %p (layout %u \"%.40s\", %zu bytes)", (const void *)object,
            varve_object_layout(object), varve_layout_name(v->heap, varve_object_layout(object)),
@@ -130,7 +96,7 @@ static struct place slot_place(const struct varve_verifier *v, const varve_word 
   struct place place = {""};
   char name[80];
   if (v->object) {
-    place = object_place(v, v->object);
+    place = varve__verify_place(v, v->object);
     size_t length = strlen(place.text);
     snprintf(place.text + length, sizeof place.text - length, " +%td", (const char *)slot - (char *)v->object);
   } else {
@@ -140,9 +106,7 @@ static struct place slot_place(const struct varve_verifier *v, const varve_word 
   return place;
 }
 
-static varve_status result(const struct varve_verifier *v) { return v->failed ? VARVE_CORRUPT : VARVE_OK; }
-
-static void begin(struct varve_verifier *v, varve_error *error) {
+void varve__verify_begin(struct varve_verifier *v, varve_error *error) {
   v->error = error;
   v->failed = false;
   v->object = NULL;
@@ -151,29 +115,9 @@ static void begin(struct varve_verifier *v, varve_error *error) {
 
 /* ---- maps -------------------------------------------------------------------------------------------------- */
 
-static uint64_t *map_of(const struct varve_verifier *v, enum map map, uint32_t region) {
-  return v->maps + ((size_t)region * 2 + map) * MAP_WORDS;
-}
-
-static bool map_test(const struct varve_verifier *v, enum map map, uint64_t address) {
-  uint32_t region = space_region(space_of(v), address);
-  size_t word = space_word(space_of(v), address) % VARVE__REGION_WORDS;
-  return v->present[region] && (map_of(v, map, region)[word / 64] >> word % 64 & 1);
-}
-
 static void map_set(const struct varve_verifier *v, enum map map, uint64_t address) {
   size_t word = space_word(space_of(v), address) % VARVE__REGION_WORDS;
   map_of(v, map, space_region(space_of(v), address))[word / 64] |= (uint64_t)1 << word % 64;
-}
-
-/* The first set bit in [from, to); `to`: none. */
-static size_t next_bit(const uint64_t *bits, size_t from, size_t to) {
-  while (from < to) {
-    uint64_t word = bits[from / 64] >> from % 64;
-    if (word) return from + bits_lowest(word) < to ? from + bits_lowest(word) : to;
-    from = (from / 64 + 1) * 64;
-  }
-  return to;
 }
 
 static bool all_set(const uint64_t *bits, size_t from, size_t count) {
@@ -186,22 +130,16 @@ static void set_range(uint64_t *bits, size_t from, size_t count) {
   for (size_t i = from; i < from + count; ++i) bits[i / 64] |= (uint64_t)1 << i % 64;
 }
 
-static uint8_t kind_of(const struct varve_verifier *v, uint32_t region) {
-  return atomic_load_explicit(&space_of(v)->regions[region].kind, memory_order_relaxed); /* the world is stopped */
-}
-
 /* Give the region empty maps. */
 static bool open_maps(struct varve_verifier *v, uint32_t region) {
   size_t bytes = 2 * MAP_WORDS * sizeof(uint64_t);
   uint64_t *maps = map_of(v, STARTS, region);
   if (v->committed[region]) memset(maps, 0, bytes);
   else v->committed[region] = varve__place_commit(v->heap->topology, maps, bytes, 0, false, false);
-  if (!v->committed[region]) damage(v, "the verifier has no memory for its maps of region %u", region);
+  if (!v->committed[region]) varve__verify_damage(v, "the verifier has no memory for its maps of region %u", region);
   v->present[region] = v->committed[region];
   return v->present[region];
 }
-
-typedef void object_fn(struct varve_verifier *v, varve_object *object, uint64_t words);
 
 /* Every object of the map within words [from, to) of a region, in address order. */
 static void each_in_region(struct varve_verifier *v, enum map map, uint32_t region, size_t from, size_t to,
@@ -214,7 +152,7 @@ static void each_in_region(struct varve_verifier *v, enum map map, uint32_t regi
   }
 }
 
-static void each_object(struct varve_verifier *v, enum map map, object_fn *visit) {
+void varve__verify_each(struct varve_verifier *v, enum map map, object_fn *visit) {
   for (uint32_t r = 0; r < space_of(v)->region_high && !v->failed; ++r)
     if (v->present[r]) each_in_region(v, map, r, 0, VARVE__REGION_WORDS, visit);
 }
@@ -233,8 +171,9 @@ static uint64_t take_object(struct varve_verifier *v, uint64_t address, uint64_t
   else if (!varve__layout_fits(&v->heap->layouts, layout, words)) wrong = "no such layout, or none of its size";
   else if (address % v->heap->options.granule || words * 8 % v->heap->options.granule) wrong = "not of the granule";
   if (wrong) {
-    damage(v, "object %p: header %#llx (layout %u \"%.40s\", %llu words of %llu): %s", (const void *)object,
-           ull(object->header), layout, varve_layout_name(v->heap, layout), ull(words), ull(room), wrong);
+    varve__verify_damage(v, "object %p: header %#llx (layout %u \"%.40s\", %llu words of %llu): %s",
+                         (const void *)object, ull(object->header), layout, varve_layout_name(v->heap, layout),
+                         ull(words), ull(room), wrong);
     return 0;
   }
   map_set(v, STARTS, address);
@@ -256,7 +195,8 @@ static void parse_bits(struct varve_verifier *v, uint64_t base, const uint64_t *
     uint64_t words = take_object(v, base + at * 8, end - at, 1, most);
     if (!words) return;
     if (!all_set(bitmap, at, words)) {
-      damage(v, "%s: only part of its words are marked", object_place(v, (varve_object *)(base + at * 8)).text);
+      varve__verify_damage(v, "%s: only part of its words are marked",
+                           varve__verify_place(v, (varve_object *)(base + at * 8)).text);
       return;
     }
     at += words;
@@ -267,7 +207,7 @@ static void parse_block(struct varve_verifier *v, uint32_t block) {
   const struct varve_space *space = space_of(v);
   const struct varve_block *b = &space->blocks[block];
   uint64_t base = space_block_address(space, block);
-  if (b->top > VARVE__BLOCK_WORDS) damage(v, "block %u: top %u is outside", block, b->top);
+  if (b->top > VARVE__BLOCK_WORDS) varve__verify_damage(v, "block %u: top %u is outside", block, b->top);
   else if (b->kind == BLOCK_SMALL && b->fresh) parse_linear(v, base, 0, b->top, SMALL_WORDS);
   else if (b->kind == BLOCK_SMALL) parse_bits(v, base, space_block_bitmap(space, block), b->top, SMALL_WORDS);
 }
@@ -279,7 +219,7 @@ static void parse_medium(struct varve_verifier *v, uint32_t region) {
   uint32_t top = atomic_load_explicit(&r->top, memory_order_relaxed);
   uint64_t base = space_region_address(space, region);
   if (top > VARVE__REGION_WORDS || r->fresh_from > top) {
-    damage(v, "MEDIUM region %u: fresh from %u, top %u", region, r->fresh_from, top);
+    varve__verify_damage(v, "MEDIUM region %u: fresh from %u, top %u", region, r->fresh_from, top);
     return;
   }
   parse_bits(v, base, space_block_bitmap(space, region * VARVE__REGION_BLOCKS), r->fresh_from, MEDIUM_WORDS);
@@ -370,7 +310,7 @@ static bool push(struct varve_verifier *v, uint64_t address) {
   if (v->depth == v->room) {
     uint64_t *piece = v->stack + v->room;
     if (!varve__place_commit(v->heap->topology, piece, STACK_PIECE * sizeof *piece, 0, false, false)) {
-      damage(v, "the verifier has no memory for a stack of %zu objects", v->depth);
+      varve__verify_damage(v, "the verifier has no memory for a stack of %zu objects", v->depth);
       return false;
     }
     v->room += STACK_PIECE;
@@ -388,8 +328,8 @@ static const char *what_is_at(const struct varve_verifier *v, uint64_t address) 
 static void follow(struct varve_verifier *v, const varve_word *slot, varve_word word) {
   uint64_t address = word & ~(varve_word)7;
   if (!map_test(v, STARTS, address)) {
-    damage(v, "%s: word %#llx refers into %s, where no object starts", slot_place(v, slot).text, ull(word),
-           what_is_at(v, address));
+    varve__verify_damage(v, "%s: word %#llx refers into %s, where no object starts", slot_place(v, slot).text,
+                         ull(word), what_is_at(v, address));
     return;
   }
   bool seen = map_test(v, VISITED, address);
@@ -405,8 +345,8 @@ static void visit_slot(struct varve_verifier *v, varve_word *slot, uint32_t tags
   varve_word word = __atomic_load_n(slot, __ATOMIC_RELAXED); /* the world is stopped; atomic as everywhere */
   ++v->now.slots;
   if (v->heap->options.poison && word == VARVE__POISON) {
-    damage(v, "%s: word %#llx is the poison pattern: an uninitialised or stale slot", slot_place(v, slot).text,
-           ull(word));
+    varve__verify_damage(v, "%s: word %#llx is the poison pattern: an uninitialised or stale slot",
+                         slot_place(v, slot).text, ull(word));
     return;
   }
   if (!heap_is_reference(v->heap, word, tags)) {
@@ -430,7 +370,7 @@ static bool is_own_slot(struct varve_verifier *v, const varve_word *slot) {
   if ((uintptr_t)slot % 8 == 0 && (!v->object || (slot > (const varve_word *)v->object &&
                                                   slot < (const varve_word *)v->object + v->words)))
     return true;
-  damage(v, "%s: not a slot of it", slot_place(v, slot).text);
+  varve__verify_damage(v, "%s: not a slot of it", slot_place(v, slot).text);
   return false;
 }
 
@@ -474,7 +414,7 @@ static void trace(struct varve_verifier *v) {
 }
 
 varve_status varve__verify_trace(struct varve_verifier *v, struct varve_snapshot *out, varve_error *error) {
-  begin(v, error);
+  varve__verify_begin(v, error);
   parse(v);
   if (!v->failed) trace(v);
   if (!v->failed && out) *out = v->now;
@@ -503,9 +443,9 @@ static void report_mark(struct varve_verifier *v, uint32_t region, size_t line, 
   bool expected = v->expected[line] & (wrong & -wrong);
   uint64_t address = space_region_address(space_of(v), region) + word * 8;
   varve_object *object = object_before(v, region, word);
-  damage(v, "word %#llx is %s; reachable object before it: %s", ull(address),
+  varve__verify_damage(v, "word %#llx is %s; reachable object before it: %s", ull(address),
          expected ? "part of a reachable object and not marked" : "marked and not part of a reachable object",
-         object ? object_place(v, object).text : "none in the region");
+         object ? varve__verify_place(v, object).text : "none in the region");
 }
 
 /* The region's bitmap is set for exactly the words of the visited objects. */
@@ -524,11 +464,11 @@ static void check_marks(struct varve_verifier *v) {
 
 varve_status varve__verify_marks(struct varve_verifier *v, const struct varve_snapshot *snapshot,
                                  varve_error *error) {
-  begin(v, error);
+  varve__verify_begin(v, error);
   v->now = (struct varve_snapshot){0};
   check_marks(v);
   if (!v->failed && (v->now.objects != snapshot->objects || v->now.words != snapshot->words))
-    damage(v, "%llu objects of %llu words are marked, %llu of %llu were traced", ull(v->now.objects),
+    varve__verify_damage(v, "%llu objects of %llu words are marked, %llu of %llu were traced", ull(v->now.objects),
            ull(v->now.words), ull(snapshot->objects), ull(snapshot->words));
   return result(v);
 }
@@ -542,13 +482,13 @@ struct tally {
 /* No bit is set in words [from, to) of the piece that starts at the block. */
 static void check_unmarked(struct varve_verifier *v, uint32_t block, size_t from, size_t to, const char *what) {
   size_t at = next_bit(space_block_bitmap(space_of(v), block), from, to);
-  if (at < to) damage(v, "block %u: word %zu of %s is marked", block, at, what);
+  if (at < to) varve__verify_damage(v, "block %u: word %zu of %s is marked", block, at, what);
 }
 
 static void check_small_block(struct varve_verifier *v, uint32_t block, bool free, struct tally *tally) {
   const struct varve_block *b = &space_of(v)->blocks[block];
   if (free != (b->kind == BLOCK_FREE) || (!free && b->kind != BLOCK_SMALL)) {
-    damage(v, "block %u of a SMALL region: kind %u, but it is %s in free_blocks", block, b->kind,
+    varve__verify_damage(v, "block %u of a SMALL region: kind %u, but it is %s in free_blocks", block, b->kind,
            free ? "free" : "taken");
     return;
   }
@@ -564,7 +504,7 @@ static void check_medium(struct varve_verifier *v, uint32_t region, struct tally
   tally->used_blocks += VARVE__REGION_BLOCKS;
   for (uint32_t b = first; b < first + VARVE__REGION_BLOCKS; ++b)
     if (space->blocks[b].kind != BLOCK_MEDIUM)
-      damage(v, "block %u of a MEDIUM region: kind %u", b, space->blocks[b].kind);
+      varve__verify_damage(v, "block %u of a MEDIUM region: kind %u", b, space->blocks[b].kind);
   check_unmarked(v, first, space->regions[region].fresh_from, VARVE__REGION_WORDS, "new medium objects");
 }
 
@@ -579,8 +519,9 @@ static void check_large_block(struct varve_verifier *v, uint32_t block, bool fre
   const struct varve_space *space = space_of(v);
   uint8_t kind = space->blocks[block].kind;
   bool sound = free ? kind == BLOCK_FREE : kind == BLOCK_LARGE_HEAD || is_body(space, block);
-  if (!sound) damage(v, "block %u of a LARGE region: kind %u, but it is %s in free_blocks, or its run is broken", block,
-                     kind, free ? "free" : "taken");
+  if (!sound)
+    varve__verify_damage(v, "block %u of a LARGE region: kind %u, but it is %s in free_blocks, or its run is broken",
+                         block, kind, free ? "free" : "taken");
   tally->used_blocks += !free;
   check_unmarked(v, block, kind == BLOCK_LARGE_HEAD, VARVE__BLOCK_WORDS, "a large run, or of a free block,");
 }
@@ -600,7 +541,7 @@ static void check_region(struct varve_verifier *v, uint32_t region, struct tally
 }
 
 static void check_counter(struct varve_verifier *v, const char *name, uint64_t counter, uint64_t counted) {
-  if (counter != counted) damage(v, "%s is %llu, counted %llu", name, ull(counter), ull(counted));
+  if (counter != counted) varve__verify_damage(v, "%s is %llu, counted %llu", name, ull(counter), ull(counted));
 }
 
 static void check_tables(struct varve_verifier *v) {
@@ -613,7 +554,8 @@ static void check_tables(struct varve_verifier *v) {
   check_counter(v, "free_regions", atomic_load_explicit(&space->free_regions, memory_order_relaxed),
                 tally.free_regions);
   if (tally.committed > space->limit_regions)
-    damage(v, "R4: %llu regions are committed, the limit is %u", ull(tally.committed), space->limit_regions);
+    varve__verify_damage(v, "R4: %llu regions are committed, the limit is %u", ull(tally.committed),
+                         space->limit_regions);
 }
 
 varve_status varve__verify_heap(struct varve_verifier *v, varve_error *error) {
@@ -624,7 +566,7 @@ varve_status varve__verify_heap(struct varve_verifier *v, varve_error *error) {
 static void compare(struct varve_verifier *v, const struct varve_snapshot *before) {
   const struct varve_snapshot *now = &v->now;
   if (memcmp(before, now, sizeof *now) == 0) return;
-  damage(v, "before: %llu objects, %llu words, %llu slots, digest %llx; after: %llu, %llu, %llu, %llx",
+  varve__verify_damage(v, "before: %llu objects, %llu words, %llu slots, digest %llx; after: %llu, %llu, %llu, %llx",
          ull(before->objects), ull(before->words), ull(before->slots), ull(before->digest), ull(now->objects),
          ull(now->words), ull(now->slots), ull(now->digest));
 }
@@ -644,8 +586,8 @@ static void check_stored(struct varve_verifier *v, varve_word *slot, uint32_t ta
   varve_word word = *slot, logged;
   memcpy(&logged, v->heap->store_log + ((uintptr_t)slot - space_of(v)->base), sizeof logged);
   if (word != logged)
-    damage(v, "%s: word %#llx was written past the store interface; last stored: %#llx", slot_place(v, slot).text,
-           ull(word), ull(logged));
+    varve__verify_damage(v, "%s: word %#llx was written past the store interface; last stored: %#llx",
+                         slot_place(v, slot).text, ull(word), ull(logged));
 }
 
 SCAN_INLINE void check_stored_slots(void *context, varve_word *slots, size_t count) {
@@ -669,8 +611,8 @@ static void check_object_stores(struct varve_verifier *v, varve_object *object, 
 }
 
 varve_status varve__verify_stores(struct varve_verifier *v, varve_error *error) {
-  begin(v, error);
-  if (v->heap->store_log) each_object(v, VISITED, check_object_stores);
+  varve__verify_begin(v, error);
+  if (v->heap->store_log) varve__verify_each(v, VISITED, check_object_stores);
   return result(v);
 }
 
@@ -679,222 +621,8 @@ static void copy_to_log(struct varve_verifier *v, varve_object *object, uint64_t
 }
 
 void varve__verify_sync_stores(struct varve_verifier *v) {
-  begin(v, NULL);
+  varve__verify_begin(v, NULL);
   if (!v->heap->store_log) return;
   parse(v);
-  each_object(v, STARTS, copy_to_log);
-}
-
-/* ---- the plan ---------------------------------------------------------------------------------------------- */
-
-/* The serial slide of one group: objects go where the last one ended, or, when they do not fit, to the next
- * destination. */
-struct slide {
-  const struct varve_group *group;
-  uint32_t reach;        /* number of the source being read, among the destinations */
-  uint32_t target, used; /* number of the destination, and words used in it */
-  uint64_t capacity;     /* words of a destination */
-};
-
-static uint64_t unit_address(const struct varve_verifier *v, const struct varve_group *group, uint32_t unit) {
-  return group->medium ? space_region_address(space_of(v), unit) : space_block_address(space_of(v), unit);
-}
-
-/* The new address by the descriptor, from the bitmap alone; the rank table must agree. */
-static uint64_t described_address(struct varve_verifier *v, uint64_t address) {
-  const struct varve_space *space = space_of(v);
-  const struct varve_block *b = &space->blocks[space_block(space, address)];
-  const uint64_t *bitmap = space_block_bitmap(space, space_block(space, address));
-  size_t word = space_word(space, address), line = word % VARVE__BLOCK_WORDS / 64;
-  uint64_t rank = 0;
-  for (size_t i = 0; i < line; ++i) rank += bits_count(bitmap[i]);
-  if (space->ranks[word / 64] != rank)
-    damage(v, "block %u, line %zu: rank %u, counted %llu", space_block(space, address), line, space->ranks[word / 64],
-           ull(rank));
-  rank += bits_count(bitmap[line] & bits_below(word % 64));
-  return (b->split == VARVE__NO_SPLIT || rank < b->split ? b->dst1 : b->dst2) + 8 * rank;
-}
-
-/* P1: a destination is at or before the source being read, in the order of the destinations. */
-static bool overtakes(const struct slide *slide, uint64_t from, uint64_t to) {
-  return slide->target > slide->reach || (slide->target == slide->reach && to > from);
-}
-
-static void check_target_end(struct varve_verifier *v, const struct slide *slide) {
-  uint32_t unit = group_target(v->heap->plan, slide->group, slide->target);
-  const struct varve_space *space = space_of(v);
-  uint32_t top = slide->group->medium ? space->regions[unit].new_top : space->blocks[unit].new_top;
-  uint8_t flags = slide->group->medium ? space->regions[unit].flags : space->blocks[unit].flags;
-  if (top != slide->used || !(flags & BLOCK_TARGET))
-    damage(v, "destination %u: flags %#x, new top %u; the serial slide fills %u words", unit, flags, top, slide->used);
-}
-
-/* The next destination. False: there is none. */
-static bool next_target(struct varve_verifier *v, struct slide *slide) {
-  const struct varve_group *group = slide->group;
-  check_target_end(v, slide);
-  ++slide->target;
-  slide->used = 0;
-  if (slide->target >= group->target_count)
-    damage(v, "a group of %u sources has no room for its %llu live words", group->count, ull(group->live));
-  return !v->failed;
-}
-
-/* Has the plan closed the destination although the object would fit? It may, when hardly any room is left. */
-static bool closed_early(const struct varve_verifier *v, const struct slide *slide, uint64_t described) {
-  if (slide->capacity - slide->used > VARVE__SPLIT_WASTE_WORDS) return false;
-  if (slide->target + 1 >= slide->group->target_count) return false;
-  return described == unit_address(v, slide->group, group_target(v->heap->plan, slide->group, slide->target + 1));
-}
-
-static void place_object(struct varve_verifier *v, struct slide *slide, const varve_object *object) {
-  uint64_t words = varve_object_bytes(object) / 8, from = (uintptr_t)object;
-  bool full = slide->used + words > slide->capacity || closed_early(v, slide, described_address(v, from));
-  if (full && !next_target(v, slide)) return;
-  uint64_t to = unit_address(v, slide->group, group_target(v->heap->plan, slide->group, slide->target)) +
-                (uint64_t)slide->used * 8;
-  uint64_t described = described_address(v, from);
-  const struct varve_block *b = &space_of(v)->blocks[space_block(space_of(v), from)];
-  if (!(b->flags & BLOCK_MOVES)) damage(v, "%s: in a group, but its block does not move", object_place(v, object).text);
-  if (described != to)
-    damage(v, "%s: goes to %#llx, the serial slide puts it at %#llx", object_place(v, object).text, ull(described),
-           ull(to));
-  if (overtakes(slide, from, to))
-    damage(v, "%s: its place %#llx overtakes the source", object_place(v, object).text, ull(to));
-  slide->used += (uint32_t)words;
-}
-
-static void slide_unit(struct varve_verifier *v, struct slide *slide, uint32_t unit) {
-  const struct varve_space *space = space_of(v);
-  uint64_t base = unit_address(v, slide->group, unit);
-  uint32_t region = space_region(space, base);
-  const uint64_t *visited = map_of(v, VISITED, region);
-  size_t from = space_word(space, base) % VARVE__REGION_WORDS, to = from + slide->capacity;
-  if (!v->present[region]) return;
-  for (size_t at = next_bit(visited, from, to); at < to && !v->failed; at = next_bit(visited, at + 1, to))
-    place_object(v, slide, (const varve_object *)(base + (at - from) * 8));
-}
-
-/* P4: nobody else has claimed the blocks of the unit. */
-static void claim_unit(struct varve_verifier *v, const struct varve_group *group, uint32_t unit) {
-  uint32_t region = group->medium ? unit : unit / VARVE__REGION_BLOCKS;
-  uint64_t bits = group->medium ? ~(uint64_t)0 : (uint64_t)1 << unit % VARVE__REGION_BLOCKS;
-  if (region >= space_of(v)->region_count || kind_of(v, region) != (group->medium ? REGION_MEDIUM : REGION_SMALL))
-    damage(v, "group: unit %u is in no region of its kind", unit);
-  else if (v->claimed[region] & bits) damage(v, "P4: unit %u is in two groups", unit);
-  else v->claimed[region] |= bits;
-}
-
-/* A spare holds no live object: nothing is read from it. */
-static void check_spare(struct varve_verifier *v, const struct varve_group *group, uint32_t unit) {
-  claim_unit(v, group, unit);
-  if (v->failed) return;
-  uint64_t base = unit_address(v, group, unit);
-  size_t words = group->medium ? VARVE__REGION_WORDS : VARVE__BLOCK_WORDS;
-  size_t from = space_word(space_of(v), base) % VARVE__REGION_WORDS;
-  uint32_t region = space_region(space_of(v), base);
-  if (v->present[region] && next_bit(map_of(v, VISITED, region), from, from + words) < from + words)
-    damage(v, "spare %u of a group holds live objects", unit);
-}
-
-/* Find the source among the destinations; what is passed over are spares. */
-static void reach_source(struct varve_verifier *v, struct slide *slide, uint32_t unit) {
-  const struct varve_group *group = slide->group;
-  while (slide->reach < group->target_count && group_target(v->heap->plan, group, slide->reach) != unit && !v->failed)
-    check_spare(v, group, group_target(v->heap->plan, group, slide->reach++));
-  if (slide->reach == group->target_count) damage(v, "source %u of a group is not among its destinations", unit);
-}
-
-static void check_group(struct varve_verifier *v, const struct varve_group *group) {
-  struct slide slide = {.group = group, .capacity = group->medium ? VARVE__REGION_WORDS : VARVE__BLOCK_WORDS};
-  for (uint32_t i = 0; i < group->count && !v->failed; ++i) {
-    uint32_t unit = v->heap->plan->order[group->first + i];
-    reach_source(v, &slide, unit);
-    if (!v->failed) claim_unit(v, group, unit);
-    if (!v->failed) slide_unit(v, &slide, unit);
-    ++slide.reach;
-  }
-  while (slide.reach < group->target_count && !v->failed)
-    check_spare(v, group, group_target(v->heap->plan, group, slide.reach++));
-  if (v->failed) return;
-  check_target_end(v, &slide);
-  if (group->targets != slide.target + 1)
-    damage(v, "a group has %u destinations, the serial slide %u", group->targets, slide.target + 1);
-}
-
-/* ---- large objects: a second use of `claimed`, as the blocks that are taken ---- */
-
-static bool claim_run(struct varve_verifier *v, uint32_t first, uint32_t blocks) {
-  for (uint32_t b = first; b < first + blocks; ++b) {
-    uint64_t bit = (uint64_t)1 << b % VARVE__REGION_BLOCKS, *taken = &v->claimed[b / VARVE__REGION_BLOCKS];
-    if (b / VARVE__REGION_BLOCKS >= space_of(v)->region_count || *taken & bit ||
-        kind_of(v, b / VARVE__REGION_BLOCKS) != REGION_LARGE)
-      return false;
-    *taken |= bit;
-  }
-  return true;
-}
-
-static void leave_run(struct varve_verifier *v, uint32_t first, uint32_t blocks) {
-  for (uint32_t b = first; b < first + blocks; ++b)
-    v->claimed[b / VARVE__REGION_BLOCKS] &= ~((uint64_t)1 << b % VARVE__REGION_BLOCKS);
-}
-
-static void claim_large(struct varve_verifier *v, varve_object *object, uint64_t words) {
-  uint32_t block = space_block(space_of(v), (uintptr_t)object);
-  if (words <= MEDIUM_WORDS) return;
-  if (!claim_run(v, block, space_of(v)->blocks[block].age))
-    damage(v, "%s: its run overlaps another one", object_place(v, object).text);
-}
-
-/* One object after the other: its place is free when it goes, its own old place counting as free. */
-static void check_large_move(struct varve_verifier *v, const struct varve_large_move *move) {
-  const struct varve_space *space = space_of(v);
-  const struct varve_block *b = &space->blocks[move->from];
-  uint64_t from = space_block_address(space, move->from), to = space_block_address(space, move->to);
-  if (!map_test(v, VISITED, from)) damage(v, "large move from block %u, where no live object is", move->from);
-  if (v->failed) return;
-  leave_run(v, move->from, b->age);
-  if (!claim_run(v, move->to, b->age))
-    damage(v, "%s: its place %#llx is taken", object_place(v, (varve_object *)from).text, ull(to));
-  if (!(b->flags & BLOCK_MOVES) || described_address(v, from) != to)
-    damage(v, "%s: listed to go to %#llx, described otherwise", object_place(v, (varve_object *)from).text, ull(to));
-}
-
-static bool is_listed(const struct varve_plan *plan, uint32_t block) {
-  for (uint32_t i = 0; i < plan->large_count; ++i)
-    if (plan->large[i].from == block) return true;
-  return false;
-}
-
-static void check_large_moves(struct varve_verifier *v) {
-  memset(v->claimed, 0, space_of(v)->region_high * sizeof *v->claimed);
-  each_object(v, VISITED, claim_large);
-  for (uint32_t i = 0; i < v->heap->plan->large_count && !v->failed; ++i)
-    check_large_move(v, &v->heap->plan->large[i]);
-}
-
-/* What moves is in a group, or a large object in the list; all else stays. */
-static void check_stays(struct varve_verifier *v, uint32_t block) {
-  const struct varve_block *b = &space_of(v)->blocks[block];
-  bool grouped = v->claimed[block / VARVE__REGION_BLOCKS] >> block % VARVE__REGION_BLOCKS & 1;
-  if (!(b->flags & BLOCK_MOVES) || grouped) return;
-  if (b->kind == BLOCK_LARGE_HEAD && is_listed(v->heap->plan, block)) return;
-  damage(v, "block %u moves, but is in no group and in no list", block);
-}
-
-static void check_staying(struct varve_verifier *v) {
-  for (uint32_t b = 0; b < space_of(v)->region_high * VARVE__REGION_BLOCKS && !v->failed; ++b)
-    if (kind_of(v, b / VARVE__REGION_BLOCKS) >= REGION_SMALL && space_of(v)->blocks[b].kind != BLOCK_FREE)
-      check_stays(v, b);
-}
-
-varve_status varve__verify_plan(struct varve_verifier *v, varve_error *error) {
-  const struct varve_plan *plan = v->heap->plan;
-  begin(v, error);
-  memset(v->claimed, 0, space_of(v)->region_high * sizeof *v->claimed);
-  for (uint32_t i = 0; i < plan->group_count && !v->failed; ++i) check_group(v, &plan->groups[i]);
-  if (!v->failed) check_staying(v);
-  if (!v->failed) check_large_moves(v);
-  return result(v);
+  varve__verify_each(v, STARTS, copy_to_log);
 }

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/* verifier.h -- the verifier from the inside, shared by verify.c and verify_plan.c. */
+#ifndef VARVE_CORE_VERIFIER_H
+#define VARVE_CORE_VERIFIER_H
+
+#include "core/base/bits.h"
+#include "core/heap.h"
+#include "core/root.h"
+#include "core/verify.h"
+#include "varve/alloc.h"
+
+#define MAP_WORDS (VARVE__REGION_WORDS / 64)           /* of one map of one region: 32 KiB */
+#define MEDIUM_WORDS (VARVE_MEDIUM_MAX / 8)
+
+enum map { STARTS, VISITED };
+
+struct varve_verifier {
+  varve_heap *heap;
+  uint64_t *maps;     /* a region: MAP_WORDS of starts, MAP_WORDS of visited */
+  uint8_t *committed; /* a region: there is memory behind its maps */
+  uint8_t *present;   /* a region: it holds objects, and its maps are of this run */
+  uint64_t *claimed;  /* a region, a bit a block: scratch of the checks of plan and large runs */
+  uint64_t *stack;    /* addresses of visited objects whose slots have not been visited */
+  size_t depth, room;
+  /* this run */
+  varve_error *error;
+  bool failed;
+  struct varve_snapshot now;
+  size_t task;          /* while object is NULL: the root task */
+  varve_object *object; /* whose slots are being visited */
+  uint64_t words;       /* its size */
+  uint64_t content;     /* its hash, without what its references contribute */
+  struct varve_visitor visitor;
+  uint64_t expected[MAP_WORDS];
+};
+
+static inline const struct varve_space *space_of(const struct varve_verifier *v) { return &v->heap->space; }
+
+struct place {
+  char text[128];
+};
+
+static inline unsigned long long ull(uint64_t value) { return value; }
+
+static inline uint64_t *map_of(const struct varve_verifier *v, enum map map, uint32_t region) {
+  return v->maps + ((size_t)region * 2 + map) * MAP_WORDS;
+}
+
+static inline bool map_test(const struct varve_verifier *v, enum map map, uint64_t address) {
+  uint32_t region = space_region(space_of(v), address);
+  size_t word = space_word(space_of(v), address) % VARVE__REGION_WORDS;
+  return v->present[region] && (map_of(v, map, region)[word / 64] >> word % 64 & 1);
+}
+
+/* The first set bit in [from, to); `to`: none. */
+static inline size_t next_bit(const uint64_t *bits, size_t from, size_t to) {
+  while (from < to) {
+    uint64_t word = bits[from / 64] >> from % 64;
+    if (word) return from + bits_lowest(word) < to ? from + bits_lowest(word) : to;
+    from = (from / 64 + 1) * 64;
+  }
+  return to;
+}
+
+static inline uint8_t kind_of(const struct varve_verifier *v, uint32_t region) {
+  return atomic_load_explicit(&space_of(v)->regions[region].kind, memory_order_relaxed); /* the world is stopped */
+}
+
+static inline varve_status result(const struct varve_verifier *v) { return v->failed ? VARVE_CORRUPT : VARVE_OK; }
+
+typedef void object_fn(struct varve_verifier *v, varve_object *object, uint64_t words);
+
+/* Note the first damage of a run; later ones are mostly its consequences. */
+void varve__verify_damage(struct varve_verifier *v, const char *format, ...)
+    __attribute__((format(printf, 2, 3), cold));
+/* How messages call an object. */
+struct place varve__verify_place(const struct varve_verifier *v, const varve_object *object);
+/* Every object of a map, in address order, until damage is found. */
+void varve__verify_each(struct varve_verifier *v, enum map map, object_fn *visit);
+/* Begin a run that reports to `error`. */
+void varve__verify_begin(struct varve_verifier *v, varve_error *error);
+
+#endif
