@@ -225,8 +225,15 @@ static void drop_some(struct player *player, uint64_t one_of) {
         root_set_word(player->groups[i], &player->groups[i]->roots[j], player->mutator, &player->random, 0);
 }
 
+static uint64_t shared_bytes(struct model *model) {
+  pthread_mutex_lock(&model->lock);
+  uint64_t bytes = model->shared.bytes;
+  pthread_mutex_unlock(&model->lock);
+  return bytes;
+}
+
 static void heap_is_full(struct player *player, size_t bytes) {
-  uint64_t held = player->model->shared.bytes;
+  uint64_t held = shared_bytes(player->model);
   ++player->fulls;
   expect(player, varve_mutator_status(player->mutator) == VARVE_HEAP_FULL, "NULL without VARVE_HEAP_FULL");
   compare(player);
