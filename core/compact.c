@@ -98,13 +98,9 @@ static void fix_range_stride(struct fixer *fixer, varve_word *base, size_t strid
 
 /* Neighbouring words, in eights, as in marking: eights without any address of the heap cost a few vector operations. */
 static void fix_range_dense(struct fixer *fixer, varve_word *words, size_t count, uint32_t tags) {
-  uint64_t base = fixer->space->base, bytes = fixer->space->bytes;
   size_t i = 0;
-  for (; i + 8 <= count; i += 8) {
-    unsigned hits = 0;
-    for (unsigned k = 0; k < 8; ++k) hits += words[i + k] - base < bytes;
-    if (hits) fix_range_stride(fixer, words + i, 8, 8, tags);
-  }
+  for (; i + 8 <= count; i += 8)
+    if (space_count_eight(fixer->space, words + i)) fix_range_stride(fixer, words + i, 8, 8, tags);
   fix_range_stride(fixer, words + i, 8, count - i, tags);
 }
 
@@ -145,7 +141,7 @@ static inline void move_words(uint64_t *to, const uint64_t *from, uint64_t words
 
 static inline void slide_object(struct fixer *fixer, varve_object *object, uint64_t words, uint64_t to) {
   if (to != (uint64_t)(uintptr_t)object) {
-    VARVE_INVARIANT(!fixer->heap->plan || to % 8 == 0, "slide: %p to %llx", (void *)object, (unsigned long long)to);
+    VARVE_INVARIANT(to % 8 == 0, "slide: %p to %llx", (void *)object, (unsigned long long)to);
     move_words((uint64_t *)to, (const uint64_t *)object, words);
     fixer->moved_words += words;
   }

@@ -314,13 +314,9 @@ static void push_eight(struct mark_worker *worker, const varve_word *words, uint
 
 /* Neighbouring words, in eights: an eight without any address of the heap costs a few vector operations. */
 static void push_range_dense(struct mark_worker *worker, const varve_word *words, size_t count, uint32_t tags) {
-  uint64_t base = worker->heap->space.base, bytes = worker->heap->space.bytes;
   size_t i = 0;
-  for (; i + 8 <= count; i += 8) {
-    unsigned hits = 0;
-    for (unsigned k = 0; k < 8; ++k) hits += words[i + k] - base < bytes;
-    if (hits) push_eight(worker, words + i, tags);
-  }
+  for (; i + 8 <= count; i += 8)
+    if (space_count_eight(&worker->heap->space, words + i)) push_eight(worker, words + i, tags);
   for (; i < count; ++i) push_word(worker, words[i], tags);
 }
 

@@ -30,10 +30,8 @@ static bool commit_side_tables(struct varve_space *space, uint32_t region, unsig
 static bool commit_region(struct varve_space *space, uint32_t region, unsigned node) {
   void *at = (void *)space_region_address(space, region);
   if (!commit_side_tables(space, region, node) ||
-      !varve__place_commit(space->topology, at, VARVE__REGION_BYTES, node, space->huge_pages, true)) {
-    ++space->refused_commits;
+      !varve__place_commit(space->topology, at, VARVE__REGION_BYTES, node, space->huge_pages, true))
     return false;
-  }
   struct varve_region *r = region_at(space, region);
   if (region >= space->region_high) space->region_high = region + 1;
   r->node = (uint8_t)node;

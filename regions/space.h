@@ -133,7 +133,6 @@ struct varve_space {
   bool huge_pages;
   uint32_t free_hint;   /* no FREE region below; under lock */
   uint32_t commit_hint; /* no UNCOMMITTED region below; under lock */
-  uint64_t refused_commits;
 };
 
 /* Reserve; commits nothing. limit_bytes counts regions and their side tables. False: no address space. */
@@ -178,6 +177,13 @@ void varve__space_list_broken(struct varve_space *space, const uint32_t *regions
 
 static inline bool space_contains(const struct varve_space *space, uint64_t address) {
   return address - space->base < space->bytes;
+}
+/* How many of eight neighbouring words hold an address of the range, whatever their tags. Compiles to vector code. */
+static inline unsigned space_count_eight(const struct varve_space *space, const varve_word *words) {
+  uint64_t base = space->base, bytes = space->bytes;
+  unsigned count = 0;
+  for (unsigned k = 0; k < 8; ++k) count += words[k] - base < bytes;
+  return count;
 }
 static inline size_t space_word(const struct varve_space *space, uint64_t address) {
   return (address - space->base) >> 3;
