@@ -1,124 +1,124 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: MIT
-"""report.py -- write BENCHMARKS.md from the lines that `scripts/bench --json targets` printed.
+"""report.py -- write BENCHMARKS.md from what was measured. Either of the two files may be left out.
 
     ./scripts/bench --json targets >targets.json
-    ./scripts/report.py targets.json [NOTES] >BENCHMARKS.md
+    ./scripts/bench peers --out tests/programs/results/peers.jsonl
+    ./scripts/report.py --targets targets.json --peers tests/programs/results/peers.jsonl \\
+        --plots tests/programs/results/plots --notes notes.md >BENCHMARKS.md
 
-The machine record is taken where this runs, so run it on the machine that was measured. NOTES, a file, goes in as it is
-under "Where we lose, and why".
+The machine is that of the peers' file; without one it is the machine that this runs on. --notes, a file, goes in as it
+is under "Where we lose, and why". --plots, a folder, gets one SVG a program; it needs gnuplot. Call it in the root of
+the repository: the page links to the files by the names given here.
 """
-import json
-import platform
-import subprocess
+import argparse
+import itertools
+import pathlib
 import sys
 
+from comparison import conclusions, contenders, journal, machine, plots, programs, tables, targets, texts
+from comparison.figures import Figures, threads_text
 
-def shell(command):
-    return subprocess.run(command, shell=True, capture_output=True, text=True).stdout.strip()
-
-
-def read(path):
-    try:
-        with open(path) as file:
-            return file.read().strip()
-    except OSError:
-        return "unknown"
-
-
-def machine():
-    rows = [
-        ("processor", shell("lscpu | sed -n 's/^Model name: *//p'") + ", " + shell("nproc") + " cores, " +
-         shell("lscpu | sed -n 's/^NUMA node(s): *//p'") + " node(s)"),
-        ("caches", shell("lscpu | sed -n 's/^L\\(1d\\|2\\|3\\) cache: */L\\1 /p' | paste -sd, | sed 's/,/, /g'")),
-        ("virtual", shell("lscpu | sed -n 's/^Hypervisor vendor: *//p'") or "no"),
-        ("memory", shell("free -g | awk '/^Mem/{print $2}'") + " GiB"),
-        ("kernel", platform.release()),
-        ("huge pages", read("/sys/kernel/mm/transparent_hugepage/enabled")),
-        ("compiler", shell("cc --version | head -n 1") + ", -O3 -march=native"),
-        ("commit", shell("git rev-parse --short HEAD")),
-        ("date", shell("date -u +%Y-%m-%d")),
-    ]
-    return "\n".join(f"| {name} | {value} |" for name, value in rows)
+def arguments():
+    parser = argparse.ArgumentParser(formatter_class=argparse.RawDescriptionHelpFormatter, description=__doc__)
+    parser.add_argument("--targets", help="what scripts/bench --json targets printed")
+    parser.add_argument("--peers", help="what scripts/bench peers wrote")
+    parser.add_argument("--notes", help="why we lose")
+    parser.add_argument("--plots", type=pathlib.Path, help="folder for the plots")
+    return parser.parse_args()
 
 
-def number(value):
-    return f"{value:.4g}"
+# ---- sections: each a text, or None when there is nothing to say -----------------------------------------------------
+
+def question(figures, aims):
+    lines = conclusions.lines(figures)
+    if aims:
+        missed = targets.missed(aims)
+        lines += f"\n* **Own paths.** {len(aims) - missed} of {len(aims)} targets are met, {missed} are missed."
+    return texts.QUESTION.format(lines=lines.strip())
 
 
-def row(line):
-    limit = f"{number(line['limit'])} {line['limit_name']}" if "limit" in line else "-"
-    ratio = number(line["ratio"]) if "ratio" in line else "-"
-    met = "**missed**" if not line["met_must"] else "reached" if line["met_reach"] else "met"
-    spread = f"{number(line['min'])} .. {number(line['max'])}"
-    return (f"| {line['what']} | {number(line['value'])} {line['unit']} | {spread} | {limit} | {ratio} | "
-            f"{line['sense']} {number(line['must'])} | {number(line['reach'])} | {met} |")
+def machine_section(figures):
+    record = figures.machines[0] if figures.machines else machine.record("build/release")
+    rows = [[name, f"{value}"] for name, value in record.items() if name in machine.SHOWN]
+    commits = {other["commit"] for other in figures.machines}
+    if len(commits) > 1:
+        rows = [[name, ", ".join(sorted(commits)) if name == "commit" else value] for name, value in rows]
+    virtual = "" if record["virtual"] == "no" else texts.VIRTUAL
+    versions = texts.VERSIONS.format(versions=", ".join(record["versions"])) if record["versions"] else ""
+    return texts.MACHINE.format(rows=tables.markdown(["", ""], rows), virtual=virtual) + versions
 
 
-def table(lines):
-    figures = {}
-    for line in lines:
-        key = (line["bench"], line["what"])
-        if "target" in line:
-            figures[key]["met_" + line["target"].lower()] = line["met"]
-        elif "must" in line:
-            figures[key] = line
-    rows = [row(line) for line in figures.values()]
-    missed = sum(not line["met_must"] for line in figures.values())
-    return "\n".join(rows), missed, len(rows)
+def targets_section(aims):
+    missed = targets.missed(aims)
+    return aims and texts.TARGETS.format(met=len(aims) - missed, count=len(aims), missed=missed,
+                                   table=tables.markdown(targets.HEADER, map(targets.row, aims)))
 
 
-PAGE = """# Benchmarks
-
-What this page says: how close the collector's own paths come to the limit of the machine they ran on, measured in the same
-run. What it does not say: how whole programs fare beside other collectors; that comparison has not been made yet.
-
-**{met} of {count} targets are met, {missed} are missed.** The misses stand in the same table.
-
-## Machine
-
-| | |
-| --- | --- |
-{machine}
-
-Two cores of a shared, virtual machine: figures move by 10 to 30 % between runs. Read the ratios to the limit, which is
-measured beside each figure.
-
-## How to reproduce
-
-```sh
-./scripts/bench targets            # this table, MUST and REACH lines
-./scripts/bench targets --quick    # smaller heaps, under a minute; exits with the count of MUST lines missed
-./scripts/bench --json targets >targets.json && ./scripts/report.py targets.json >BENCHMARKS.md
-```
-
-## Figures
-
-Medians, with the smallest and largest sample. "ratio" is the figure against its limit.
-
-| what | median | spread | limit in the same run | ratio | must | reach | |
-| --- | --- | --- | --- | --- | --- | --- | --- |
-{rows}
-
-## Where we lose, and why
-
-{notes}
-
-## Not measured
-
-Whole programs beside other collectors; more than two cores; more than one node; long-running fragmentation; tail
-latencies on an oversubscribed machine.
-"""
+def method(figures):
+    record = figures.machines[0]
+    absent = ", ".join(record["not_built"])
+    return texts.METHOD.format(programs=tables.program_rows(figures), contenders=tables.contender_rows(figures),
+                         runs=max(len(cell.runs) for cell in figures.cells.values()), timeout=record["timeout"],
+                         warm=contenders.WARM_UPS, reference=figures.reference(), command=record["command"],
+                         absent=f" Not built there, and so left out: {absent}." if absent else "")
 
 
-def main():
-    with open(sys.argv[1]) as file:
-        lines = [json.loads(text) for text in file if text.startswith("{")]
-    notes = read(sys.argv[2]) if len(sys.argv) > 2 else "No notes were given."
-    rows, missed, count = table(lines)
-    sys.stdout.write(PAGE.format(met=count - missed, count=count, missed=missed, machine=machine(), rows=rows,
-                                 notes=notes))
+def program_tables(figures, bench):
+    return texts.PROGRAM_TABLES.format(threads=threads_text(bench.threads), times=tables.times(figures, bench),
+                                 resident=tables.resident(figures, bench), work=tables.work(figures, bench),
+                                 pauses=tables.pauses(figures, bench))
+
+
+def program_section(figures, name, size, benches, folder):
+    program = programs.BY_NAME[name]
+    plot = ""
+    if folder:
+        path = folder / f"{name}.svg"
+        plot = f"\n![{name}: time against heap size]({path})\n" if plots.draw(figures, name, benches, path) else ""
+    return texts.PROGRAM.format(name=name, size=size, shows=program.shows[0].upper() + program.shows[1:],
+                          misleads=program.misleads, plot=plot,
+                          tables="".join(program_tables(figures, bench) for bench in benches)).rstrip()
+
+
+def program_sections(figures, folder):
+    if folder:
+        folder.mkdir(parents=True, exist_ok=True)
+    groups = itertools.groupby(figures.benches(), key=lambda bench: (bench.program, bench.size))
+    sections = [program_section(figures, name, size, list(benches), folder) for (name, size), benches in groups]
+    return "\n\n".join(["## Whole programs, one by one", *sections])
+
+
+def losses_section(figures, notes):
+    table = texts.LOST.format(table=tables.losses(figures)) if figures.cells else ""
+    return texts.LOSSES.format(table=table, notes=notes).rstrip()
+
+
+def peers_sections(figures, folder):
+    """What only the whole programs tell, section by section."""
+    if figures.cells:
+        yield method(figures)
+        yield texts.OVERVIEW.format(table=tables.overview(figures))
+        yield program_sections(figures, folder)
+        yield texts.BOUNDS.format(round=tables.ROUND, besides=tables.BESIDES // tables.MIB,
+                                  table=tables.bounds(figures))
+    if figures.smallest:
+        yield texts.SMALLEST.format(table=tables.smallest(figures))
+    if figures.hosts:
+        yield texts.HOST.format(programs=tables.host_programs(), table=tables.hosts(figures))
+
+
+def page(given):
+    figures = Figures(journal.load(given.peers) if given.peers else [])
+    aims = targets.figures_of(targets.load(given.targets)) if given.targets else []
+    notes = pathlib.Path(given.notes).read_text().strip() if given.notes else "No notes were given."
+    unless_peers = "" if figures.cells else "Whole programs beside other collectors. "
+    sections = [question(figures, aims), machine_section(figures), texts.REPRODUCE, targets_section(aims),
+                *peers_sections(figures, given.plots), losses_section(figures, notes),
+                texts.NOT_MEASURED.format(unless_peers=unless_peers),
+                given.peers and texts.RAW.format(path=given.peers)]
+    return "\n\n".join(section for section in sections if section) + "\n"
 
 
 if __name__ == "__main__":
-    main()
+    sys.stdout.write(page(arguments()))

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: MIT
+"""texts.py -- the words of BENCHMARKS.md; scripts/report.py fills in what is in braces."""
+
+QUESTION = """# Benchmarks
+
+The question: what does a program pay for Varve, in time, memory and pauses, and what would it pay for something else in
+the same memory? And how close do the collector's own paths come to the limit of the machine?
+
+{lines}
+
+Every figure is of one machine, described below. Ratios above 1 mean that Varve is the faster; where it is the slower
+the figure is **bold**."""
+
+MACHINE = """## Machine
+
+{rows}
+
+{virtual}Trust ratios within a table more than single figures, and the spreads more than either."""
+
+VIRTUAL = """The machine is virtual and shares its host: figures move by 10 to 30 % between runs. """
+
+VERSIONS = """
+
+Versions: {versions}."""
+
+REPRODUCE = """## How to reproduce
+
+```sh
+./scripts/bench targets            # the targets, MUST and REACH lines
+./scripts/bench targets --quick    # smaller heaps, under a minute; exits with the count of MUST lines missed
+./scripts/bench peers              # the whole programs, for hours;  --quick: smaller, for minutes
+./scripts/bench --json targets >targets.json
+./scripts/report.py --targets targets.json --peers build/peers.jsonl --plots plots --notes notes.md >BENCHMARKS.md
+```"""
+
+TARGETS = """## The collector's own paths
+
+**{met} of {count} targets are met, {missed} are missed.** Medians, with the smallest and largest sample. "ratio" is the
+figure against its limit.
+
+{table}"""
+
+METHOD = """## Whole programs: method
+
+Eight programs, written once for Varve and again for each of the others, to one specification
+([tests/programs/README.md](tests/programs/README.md)); every run must print the same checksum.
+
+{programs}
+
+{contenders}
+
+* **Heap size.** The live size is what Varve finds reachable at the program's points of most live data, headers
+  included. Each contender is given that many bytes times the factor. Objects are not equally large everywhere: Java's
+  references have four bytes, C's objects no header but malloc's. Varve rounds its limit down to whole regions of 2 MiB.
+  With a *limit* a program that needs more runs out of memory; with a *goal* it takes more.
+* **Order.** Rounds through all programs, heap sizes and contenders; those that are compared stand next to each other,
+  and each round begins with another one. So a machine that grows slower does so for all.
+* **Figures.** Medians of up to {runs} runs, with the smallest and largest. A run may take {timeout:g} s; what timed out
+  is not tried again. Time is that of the program without the start of its process; a process runs it once. Java
+  runs it {warm} times before, to compile it: its time is that of the last run, its CPU time and memory are those of
+  all of them. The others pay for their first page faults in the run that is measured; Java paid before.
+* **Memory** is the peak of the process (`ru_maxrss`), and shows nothing below 15 MiB or so.
+* **Failures** are results. A contender that fails in one run of several has failed there.
+* **Losses** are ratios below 1, or programs that only the other completes. Contenders without a bound are compared with
+  Varve at {reference:g} x live.
+* Measured with `{command}`.{absent}"""
+
+OVERVIEW = """## Whole programs: overview
+
+Time as a multiple of Varve's in the same heap, the geometric mean over the programs that both complete; and how many
+programs complete. A mean over fewer programs leaves out the hardest: read both figures.
+
+{table}"""
+
+PROGRAM = """### {name} {size}
+
+{shows}. Misleading: {misleads}.
+{plot}
+{tables}"""
+
+PROGRAM_TABLES = """
+**{threads}: seconds** (spread), and the ratio to Varve
+
+{times}
+
+<details><summary>{threads}: memory, CPU, pauses</summary>
+
+Peak resident memory, MiB
+
+{resident}
+
+CPU seconds / seconds in collections
+
+{work}
+
+Pauses in ms: median / longest (collections)
+
+{pauses}
+
+</details>
+"""
+
+SMALLEST = """## Smallest heaps
+
+The smallest heap in which the program still completes, found by bisection to 2 %: as a multiple of Varve's live size,
+and in MiB. An attempt fails when it runs out of memory, or takes ten times what the program takes in a large heap (at
+least 20 s).
+
+{table}"""
+
+BOUNDS = """## Is the limit kept?
+
+The bound for a process with Varve is its limit x {round} + {besides} MiB: side tables, stacks, the program itself. The
+largest peak of all runs, and the bound, in MiB; **bold** where it was broken.
+
+{table}"""
+
+HOST = """## The host: an interaction-net machine
+
+`examples/parallax_net` on heaps of three sizes, each result checked; wall time of the process.
+
+{programs}
+
+{table}"""
+
+LOSSES = """## Where we lose, and why
+
+{table}{notes}"""
+
+LOST = """The worst ratio of each contender that is somewhere faster than Varve, and at which heap size.
+
+{table}
+
+"""
+
+NOT_MEASURED = """## Not measured
+
+{unless_peers}More than two threads; more than one node; long-running fragmentation, for hours; tail latencies on an
+oversubscribed machine."""
+
+RAW = """## Raw data
+
+Every single run: [{path}]({path})."""
