@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* segment.c -- pool and deque of segment.h. Touched once per 128 entries. */
+/* segment.c -- pool and deque of segment.h. Touched once per 127 entries. */
 #include "core/segment.h"
 
 #include <stddef.h>
@@ -7,16 +7,24 @@
 void varve__segments_init(struct varve_segment_pool *pool, struct varve_segment *memory, uint32_t count) {
   pool->segments = memory;
   pool->count = count;
-  for (uint32_t i = 0; i < count; ++i)
-    atomic_init(&memory[i].next, i + 1 < count ? i + 2 : 0);
-  atomic_init(&pool->head, 1);
+  atomic_init(&pool->head, 0);
+  atomic_init(&pool->used, 0);
+}
+
+/* The count is looked at first, so that `used` overshoots by no more than the number of workers. */
+static struct varve_segment *take_unused(struct varve_segment_pool *pool) {
+  if (atomic_load_explicit(&pool->used, memory_order_relaxed) >= pool->count) return NULL;
+  uint32_t index = atomic_fetch_add_explicit(&pool->used, 1, memory_order_relaxed);
+  if (index >= pool->count) return NULL;
+  pool->segments[index].count = 0;
+  return &pool->segments[index];
 }
 
 struct varve_segment *varve__segment_take(struct varve_segment_pool *pool) {
   uint64_t head = atomic_load_explicit(&pool->head, memory_order_acquire); /* pairs with the release in give */
   for (;;) {
     uint32_t index = (uint32_t)head;
-    if (!index) return NULL;
+    if (!index) return take_unused(pool);
     struct varve_segment *segment = &pool->segments[index - 1];
     uint32_t next = atomic_load_explicit(&segment->next, memory_order_relaxed);
     uint64_t tag = (head >> 32) + 1;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* segment.h -- the memory of mark stacks: segments of 128 entries from a pool that is reserved outside the pause,
- * and a work-stealing deque of full segments.
+/* segment.h -- the memory of mark stacks: segments of 127 entries, a KiB each, from a pool that is reserved outside the
+ * pause, and a work-stealing deque of full segments.
  *
  * Pool: a stack of free segments; the head packs a 32-bit index and a 32-bit tag that changes with every pop, so that
- *   a pop that was overtaken fails (no ABA). Any worker takes and gives.
+ *   a pop that was overtaken fails (no ABA). Behind it, segments that were never used: they are taken in order of
+ *   address, so that memory is touched only when a graph needs it. Any worker takes and gives.
  * Deque: Chase and Lev, "Dynamic Circular Work-Stealing Deque" (SPAA 2005), in the C11 form of Le et al. (PPoPP
  *   2013) with sequentially consistent operations in place of fences. The ring never grows: it has room for every
  *   segment of the pool, so a push cannot fail. The owner pushes and pops at the bottom, thieves take from the top.
@@ -15,7 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define VARVE__SEGMENT_ENTRIES 128u
+#define VARVE__SEGMENT_ENTRIES 127u
 
 struct varve_segment {
   uint32_t count;
@@ -27,6 +28,7 @@ struct varve_segment_pool {
   struct varve_segment *segments;
   uint32_t count;
   _Alignas(64) _Atomic uint64_t head; /* tag << 32 | index + 1; index part 0: empty */
+  _Atomic uint32_t used;              /* segments from here on were never taken; may overshoot `count` */
 };
 
 struct varve_deque {

@@ -6,7 +6,7 @@
  * @test one quick --threads 1 --ops 100000 --seed 3
  * @test every timeout=300 --threads 1 --ops 20000 --options stress=1
  * @test full timeout=300 --threads 1 --ops 300000 --heap 6m --options heap-initial=4m
- * @test overflow timeout=300 --ops 300000 --workers 4 --options mark-segments=4
+ * @test overflow timeout=300 --ops 300000 --workers 4 --options mark-segments=1
  * @test plain long,timeout=300 --ops 2000000 --heap 256m --budget 50000 --options move-everything=0,verify=0,poison=0
  *
  * Every thread plays random operations on the heap and does the same to its shadow graph (support/shadow.h). At every
@@ -23,7 +23,7 @@
  *   model --threads 4 --workers 4 --ops 4000000                more of everything
  *   model --heap 8m --threads 1                                at the limit all the time
  *   model --options move-everything=0,verify=0,poison=0 --heap 512m --budget 100000    as a host would use it
- *   model --options mark-segments=4                            the mark stack overflows
+ *   model --options mark-segments=1                            the mark stack overflows
  *
  * Rules between threads: private nodes are touched by their thread only. Shared nodes refer to shared nodes only, and
  * their slots are read and written under the host's lock, which is never held across a safepoint.

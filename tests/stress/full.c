@@ -3,7 +3,7 @@
  *
  * @test default quick
  * @test moving stress --options move-everything=1,verify=2,poison=1
- * @test overflow stress --options mark-segments=4,verify=1
+ * @test overflow stress --options mark-segments=1,verify=1
  *
  *   full [--options LIST]
  *

@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: MIT */
+/* mark_loop.c -- the mark loop: from a grey object to its grey children, with prefetching.
+ *
+ * Idea       A child that a slot refers to waits in a short ring while its bitmap word is fetched. Leaving it, its start bit
+ *            is tested and set; if that changed it, the child goes on the stack, so that the stack holds each object at
+ *            most once. What is popped waits in a second ring while its header is fetched; then the bits of its other
+ *            words are set, and its slots are read. Most references of a graph lead to marked objects: their headers
+ *            are never fetched, and whether they are marked is no branch.
+ * Source     A FIFO in front of the stack: Cher, Hosking, Vijaykumar, ASPLOS 2004. The second ring's depth adapts: heaps in
+ *            the order of allocation are faster with a short one.
+ * Atomics    With several workers the start bit is tested, then set by an atomic OR; whoever changed it has the entry
+ *            (K1). Nothing is published by a bit: headers and slots do not change in a pause. A lone worker uses plain
+ *            loads and stores.
+ * Needs      world stopped.   Memory  none: segments come from the pool.
+ */
+#include "core/base/check.h"
+#include "core/base/clock.h"
+#include "core/mark.h"
+#include "core/marker.h"
+#include "core/root.h"
+#include "core/scan.h"
+
+#define PIECE_WORDS_MIN 2048u /* slots scanned at a time in large arrays */
+#define PIECES_MAX 0x8000u
+#define ROOT_WORDS 1024u      /* roots read before marking from them; a multiple of 64 */
+#define RING 64u              /* at most so many entries wait for their header */
+#define FIRST_SLOTS 24u       /* bytes from a header to what is prefetched with it: mostly the same line */
+#define CHORE_OBJECTS 64u     /* objects between two looks at hungry workers */
+#define DEPTH_WINDOW 64u      /* of these looks between two looks at the ring's depth */
+
+static const uint32_t depths[MARK_DEPTHS] = {4, 16, 32, 60};
+
+/* What the loop keeps in registers. Functions outside it work on the worker: `put` comes before them, `get` after. */
+struct hot {
+  struct mark_worker *worker;
+  uint64_t *low, *top, *high; /* entries of the current segment; all NULL: none is open */
+  uint64_t base, bytes;
+  uint64_t *bitmap;
+  const struct varve_layout_entry *layouts;
+  uint32_t tags;
+  uint32_t waiting, tail; /* of worker->children */
+  uint64_t objects, words;
+  bool alone;
+};
+
+SCAN_INLINE void put(const struct hot *hot) {
+  if (hot->low) hot->worker->current->count = (uint32_t)(hot->top - hot->low);
+  hot->worker->waiting = hot->waiting;
+  hot->worker->waiting_tail = hot->tail;
+}
+
+SCAN_INLINE void get(struct hot *hot) {
+  struct varve_segment *segment = hot->worker->current;
+  hot->low = segment ? segment->entries : NULL;
+  hot->top = segment ? segment->entries + segment->count : NULL;
+  hot->high = segment ? segment->entries + VARVE__SEGMENT_ENTRIES : NULL;
+  hot->waiting = hot->worker->waiting;
+  hot->tail = hot->worker->waiting_tail;
+}
+
+SCAN_INLINE struct hot open_hot(struct mark_worker *worker, uint32_t tags, bool alone) {
+  const struct varve_heap *heap = worker->heap;
+  struct hot hot = {.worker = worker, .base = heap->space.base, .bytes = heap->space.bytes, .tags = tags,
+                    .bitmap = heap->space.bitmap, .layouts = heap->layouts.entries, .alone = alone};
+  get(&hot);
+  return hot;
+}
+
+SCAN_INLINE void close_hot(struct hot *hot) {
+  put(hot);
+  hot->worker->stats.objects_marked += hot->objects;
+  hot->worker->stats.words_marked += hot->words;
+}
+
+/* ---- the mark bits ---- */
+
+/* OR into a bitmap word. Atomic operations are a third of a lone worker's time, so it uses none. */
+SCAN_INLINE uint64_t or_line(uint64_t *line, uint64_t bits, bool alone) {
+  if (!alone) return __atomic_fetch_or(line, bits, __ATOMIC_RELAXED);
+  uint64_t old = *line;
+  *line = old | bits;
+  return old;
+}
+
+/* Behind an object's first line. The words in the middle belong to it alone. */
+SCAN_INLINE void set_tail(uint64_t *line, uint64_t words, bool alone) {
+  for (; words >= 64; words -= 64) __atomic_store_n(line++, ~UINT64_C(0), __ATOMIC_RELAXED);
+  if (words) or_line(line, bits_below((unsigned)words), alone);
+}
+
+/* Grey to black. Large objects have only their start bit. */
+SCAN_INLINE void blacken(const struct hot *hot, uint64_t index, uint64_t words) {
+  uint64_t *line = &hot->bitmap[index >> 6];
+  unsigned bit = (unsigned)(index & 63);
+  if (VARVE_UNLIKELY(words > 64)) {
+    if (words * 8 > VARVE_MEDIUM_MAX) return;
+    or_line(line, ~bits_below(bit), hot->alone);
+    set_tail(line + 1, words - (64 - bit), hot->alone);
+    return;
+  }
+  uint64_t bits = bits_range(0, (unsigned)words);
+  or_line(line, bits << bit, hot->alone);
+  if (bit + words > 64) or_line(line + 1, bits >> (64 - bit), hot->alone);
+}
+
+/* ---- children ---- */
+
+/* The child at the word leaves the first ring: if its start bit is clear, set it and push the child. There is room. */
+SCAN_INLINE void mark_child(struct hot *hot, uint64_t index) {
+  uint64_t *line = &hot->bitmap[index >> 6], bit = UINT64_C(1) << (index & 63);
+  if (hot->alone) { /* no branch: whether it is marked cannot be predicted */
+    uint64_t old = *line;
+    *line = old | bit;
+    *hot->top = index;
+    hot->top += !(old & bit);
+    return;
+  }
+  if (__atomic_load_n(line, __ATOMIC_RELAXED) & bit) return;
+  if (!(__atomic_fetch_or(line, bit, __ATOMIC_RELAXED) & bit)) *hot->top++ = index;
+}
+
+/* The same on a worker, whose stack may be full. */
+static void mark_child_slow(struct mark_worker *worker, uint64_t index) {
+  uint64_t *line = &worker->heap->space.bitmap[index >> 6], bit = UINT64_C(1) << (index & 63);
+  if (or_line(line, bit, worker->alone) & bit) return;
+  if (mark_has_room(worker)) worker->current->entries[worker->current->count++] = index;
+  else varve__mark_defer(worker, index);
+}
+
+/* Let the word enter the first ring, if it is a reference; the child that leaves may take one entry of room. While the
+ * stack is empty its header will be wanted at once, so it is fetched together with the bitmap word. */
+SCAN_INLINE void enter(struct hot *hot, varve_word word) {
+  uint64_t offset = word - hot->base, index = offset >> 3, *place;
+  if (offset >= hot->bytes || !(hot->tags >> (word & 7) & 1)) return;
+  __builtin_prefetch(&hot->bitmap[index >> 6], 1);
+  if (hot->top == hot->low) __builtin_prefetch((const void *)word);
+  place = &hot->worker->children[hot->tail++ % MARK_TEST_RING];
+  uint64_t leaving = *place;
+  *place = index;
+  if (VARVE_UNLIKELY(hot->waiting < MARK_TEST_RING)) ++hot->waiting;
+  else mark_child(hot, leaving);
+}
+
+static __attribute__((noinline)) void enter_slow(struct mark_worker *worker, varve_word word, uint32_t tags) {
+  if (!heap_is_reference(worker->heap, word, tags)) return;
+  uint64_t index = space_word(&worker->heap->space, word);
+  __builtin_prefetch(&worker->heap->space.bitmap[index >> 6], 1);
+  uint64_t *place = &worker->children[worker->waiting_tail++ % MARK_TEST_RING], leaving = *place;
+  *place = index;
+  if (worker->waiting < MARK_TEST_RING) ++worker->waiting;
+  else mark_child_slow(worker, leaving);
+}
+
+/* All children leave the first ring. */
+static __attribute__((noinline)) void mark_children(struct mark_worker *worker) {
+  for (; worker->waiting; --worker->waiting)
+    mark_child_slow(worker, worker->children[(worker->waiting_tail - worker->waiting) % MARK_TEST_RING]);
+}
+
+/* ---- slots ---- */
+
+/* The world is stopped, so roots and Ref words are read plainly; that lets the tests below become vector code. */
+static void enter_bitmap(struct mark_worker *worker, varve_word *base, size_t stride, size_t count,
+                         const uint64_t *bitmap, uint32_t tags) {
+  for (size_t first = 0; first < count; first += 64) {
+    uint64_t live = __atomic_load_n(&bitmap[first / 64], __ATOMIC_RELAXED);
+    if (count - first < 64) live &= bits_below((unsigned)(count - first));
+    for (; live; live &= live - 1)
+      enter_slow(worker, *(varve_word *)((char *)base + (first + bits_lowest(live)) * stride), tags);
+  }
+}
+
+static void enter_stride(struct mark_worker *worker, varve_word *base, size_t stride, size_t count, uint32_t tags) {
+  char *at = (char *)base;
+  for (size_t i = 0; i < count; ++i, at += stride) enter_slow(worker, *(varve_word *)at, tags);
+}
+
+/* Eight words with some address of the heap among them. Which are references cannot be predicted, so they are gathered
+ * without a branch. */
+SCAN_INLINE void enter_eight(struct hot *hot, const varve_word *words) {
+  varve_word found[8];
+  unsigned count = 0;
+  for (unsigned k = 0; k < 8; ++k) {
+    found[count] = words[k];
+    count += (words[k] - hot->base < hot->bytes) & (hot->tags >> (words[k] & 7));
+  }
+  for (unsigned k = 0; k < count; ++k) enter(hot, found[k]);
+}
+
+SCAN_INLINE bool make_room(struct hot *hot, size_t entries) {
+  if (VARVE_LIKELY((size_t)(hot->high - hot->top) >= entries)) return true;
+  put(hot);
+  bool room = varve__mark_open_segment(hot->worker);
+  get(hot);
+  return room;
+}
+
+/* Neighbouring words, in eights: an eight without any address of the heap costs a few vector operations. */
+SCAN_INLINE void enter_dense_as(struct mark_worker *worker, const varve_word *words, size_t count, uint32_t tags,
+                                bool alone) {
+  const struct varve_space *space = &worker->heap->space;
+  struct hot hot = open_hot(worker, tags, alone);
+  size_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    if (!space_count_eight(space, words + i)) continue;
+    if (!make_room(&hot, 8)) break;
+    enter_eight(&hot, words + i);
+  }
+  close_hot(&hot);
+  for (; i < count; ++i) enter_slow(worker, words[i], tags);
+}
+
+static __attribute__((noinline)) void enter_dense(struct mark_worker *worker, const varve_word *words, size_t count,
+                                                  uint32_t tags) {
+  if (worker->alone) enter_dense_as(worker, words, count, tags, true);
+  else enter_dense_as(worker, words, count, tags, false);
+}
+
+SCAN_INLINE void enter_slots(void *context, varve_word *slots, size_t count) {
+  struct mark_worker *worker = context;
+  uint32_t tags = worker->heap->slot_tags;
+#ifdef VARVE_PLANT_MISSED_SLOT
+  if (count > 2) --count;
+#endif
+  if (count >= 16) enter_dense(worker, slots, count, tags);
+  else
+    for (size_t i = 0; i < count; ++i) enter_slow(worker, slots[i], tags);
+}
+
+void varve__mark_slot_range(struct varve_visitor *visitor, varve_word *base, size_t stride, size_t count,
+                            const uint64_t *bitmap, bool ref) {
+  struct mark_worker *worker = visitor->context;
+  uint32_t tags = ref ? worker->heap->ref_tags : worker->heap->slot_tags;
+  if (bitmap) enter_bitmap(worker, base, stride, count, bitmap, tags);
+  else if (stride == 8) enter_dense(worker, base, count, tags);
+  else enter_stride(worker, base, stride, count, tags);
+}
+
+/* Roots come in large tables: mark from each thousand before reading the next, or the stack would have to hold them
+ * all. (A trace function's slots must not be handled so: it runs inside the loop.) */
+void varve__mark_root_range(struct varve_visitor *visitor, varve_word *base, size_t stride, size_t count,
+                            const uint64_t *bitmap, bool ref) {
+  for (size_t from = 0; from < count; from += ROOT_WORDS) {
+    size_t some = count - from < ROOT_WORDS ? count - from : ROOT_WORDS;
+    varve__mark_slot_range(visitor, (varve_word *)((char *)base + from * stride), stride, some,
+                           bitmap ? bitmap + from / 64 : NULL, ref);
+    varve__mark_drain(visitor->context);
+  }
+}
+
+/* ---- objects ---- */
+
+static size_t piece_words(uint64_t words) {
+  size_t size = PIECE_WORDS_MIN;
+  while (words / size >= PIECES_MAX) size *= 2;
+  return size;
+}
+
+/* Scan one piece of an array and leave the rest to whoever takes the entry; without room for that, go on here. */
+static __attribute__((noinline)) void scan_array(struct mark_worker *worker, uint64_t index, uint64_t piece) {
+  struct varve_heap *heap = worker->heap;
+  varve_object *object = (varve_object *)(heap->space.base + index * 8);
+  uint64_t words = varve_object_bytes(object) / 8;
+  const struct varve_layout_entry *layout = &heap->layouts.entries[varve_object_layout(object)];
+  size_t unit = piece_words(words), pieces = scan_pieces(layout, words, unit);
+  for (bool left = false; piece < pieces && !left; ++piece) {
+    left = piece + 1 < pieces && mark_has_room(worker);
+    if (left) worker->current->entries[worker->current->count++] = index | (piece + 1) << MARK_PIECE_SHIFT;
+    scan_piece(layout, (varve_word *)object, words, piece, unit, enter_slots, worker);
+  }
+}
+
+/* Any layout. The commonest ones never come here from the loop. */
+static __attribute__((noinline)) void scan(struct mark_worker *worker, varve_object *object, uint64_t words) {
+  struct varve_heap *heap = worker->heap;
+  const struct varve_layout_entry *layout = &heap->layouts.entries[varve_object_layout(object)];
+  if (words > 2 * PIECE_WORDS_MIN && scan_divisible(layout))
+    scan_array(worker, space_word(&heap->space, (uint64_t)(uintptr_t)object), 0);
+  else
+    scan_object(&heap->layouts, layout, (varve_word *)object, words, enter_slots, worker, &worker->visitor);
+}
+
+SCAN_INLINE void scan_hot(struct hot *hot, varve_object *object, uint64_t words) {
+  const struct varve_layout_entry *layout = &hot->layouts[varve_object_layout(object)];
+  if (layout->kind == VARVE_LAYOUT_DATA) return;
+  if (VARVE_LIKELY(layout->kind == VARVE_LAYOUT_OFFSETS && layout->masked && make_room(hot, layout->offset_count))) {
+    for (uint64_t mask = layout->mask; mask; mask &= mask - 1)
+      enter(hot, ((varve_word *)object)[bits_lowest(mask)]);
+    return;
+  }
+  put(hot);
+  scan(hot->worker, object, words);
+  get(hot);
+}
+
+static __attribute__((noinline)) void visit_piece(struct mark_worker *worker, uint64_t entry) {
+  scan_array(worker, entry & MARK_INDEX_MASK, entry >> MARK_PIECE_SHIFT);
+}
+
+/* An entry whose header is here. */
+SCAN_INLINE void visit(struct hot *hot, uint64_t entry) {
+  if (VARVE_UNLIKELY(entry >> MARK_PIECE_SHIFT)) {
+    put(hot);
+    visit_piece(hot->worker, entry);
+    get(hot);
+    return;
+  }
+  varve_object *object = (varve_object *)(hot->base + entry * 8);
+  uint64_t words = varve_object_bytes(object) / 8;
+  VARVE_INVARIANT(varve__layout_fits(&hot->worker->heap->layouts, varve_object_layout(object), words),
+                  "mark: reference to %p, which is no object (header %016llx)", (void *)object,
+                  (unsigned long long)object->header);
+  ++hot->objects;
+  hot->words += words;
+  blacken(hot, entry, words);
+  scan_hot(hot, object, words);
+}
+
+/* ---- the loop ---- */
+
+/* Hill-climb over the ring's depths: mostly the cheapest known, now and then a neighbour of it. A window in which the
+ * thread was not running says nothing, so it is cut down. */
+static void adapt_depth(struct mark_worker *worker) {
+  uint64_t spent = clock_cycles() - worker->window_start, *cost = &worker->cost[worker->depth_index];
+  if (*cost && spent > 2 * *cost) spent = 2 * *cost;
+  *cost = *cost ? (*cost * 3 + spent) / 4 : spent;
+  uint32_t best = 0;
+  for (uint32_t i = 1; i < MARK_DEPTHS; ++i)
+    if (worker->cost[i] && (!worker->cost[best] || worker->cost[i] < worker->cost[best])) best = i;
+  if (++worker->probe % 8 == 0)
+    best = worker->probe % 16 ? (best + 1 < MARK_DEPTHS ? best + 1 : best) : (best ? best - 1 : 0);
+  worker->depth_index = best;
+  worker->depth = depths[best];
+  varve__mark_begin_window(worker);
+}
+
+void varve__mark_begin_window(struct mark_worker *worker) {
+  if (!worker->depth) worker->depth = depths[worker->depth_index = MARK_DEPTHS / 2];
+  worker->window = DEPTH_WINDOW;
+  worker->window_start = clock_cycles();
+}
+
+static __attribute__((noinline)) void do_chores(struct mark_worker *worker) {
+  varve__mark_share(worker);
+  if (--worker->window == 0) adapt_depth(worker);
+}
+
+#ifdef VARVE_PLANT_EARLY_END
+#define RING_IS_FORGOTTEN true
+#else
+#define RING_IS_FORGOTTEN false
+#endif
+
+/* The stack's top is empty: children into it, or the next segment. False: there is neither. */
+SCAN_INLINE bool refill(struct hot *hot) {
+  put(hot);
+  bool more = hot->waiting;
+  if (more) mark_children(hot->worker);
+  else more = !deque_is_empty(&hot->worker->deque) && varve__mark_reopen_segment(hot->worker);
+  get(hot);
+  return more;
+}
+
+SCAN_INLINE void fetch(const struct hot *hot, uint64_t entry) {
+  uint64_t index = entry & MARK_INDEX_MASK, address = hot->base + index * 8;
+  __builtin_prefetch((const void *)address);
+  __builtin_prefetch((const void *)(address + FIRST_SLOTS));
+  __builtin_prefetch(&hot->bitmap[index >> 6], 1);
+}
+
+SCAN_INLINE void drain_as(struct mark_worker *worker, bool alone) {
+  struct hot hot = open_hot(worker, worker->heap->slot_tags, alone);
+  uint64_t ring[RING];
+  uint32_t head = 0, tail = 0, chores = CHORE_OBJECTS;
+  for (;;) {
+    if (VARVE_LIKELY(hot.top != hot.low)) {
+      uint64_t entry = *--hot.top;
+      fetch(&hot, entry);
+      ring[tail++ % RING] = entry;
+      if (tail - head <= worker->depth) continue;
+    } else if (head == tail || RING_IS_FORGOTTEN) {
+      if (refill(&hot)) continue;
+      break;
+    }
+    visit(&hot, ring[head++ % RING]);
+    if (VARVE_UNLIKELY(--chores == 0)) {
+      put(&hot);
+      do_chores(worker);
+      get(&hot);
+      chores = CHORE_OBJECTS;
+    }
+  }
+  close_hot(&hot);
+}
+
+void varve__mark_drain(struct mark_worker *worker) {
+  if (worker->alone) drain_as(worker, true);
+  else drain_as(worker, false);
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/* mark_stack.c -- a worker's private stack: one current segment, and full ones in its deque, where others steal them.
+ *
+ * Called by  the mark loop, once per 127 entries or less often.   Memory  segments of the pool; none when it is empty.
+ */
+#include <string.h>
+
+#include "core/marker.h"
+#include "core/walk.h"
+
+#define SHARE_MIN 8u /* entries below which a stack is not worth sharing */
+
+/* Wake a thief. The push before and the count of sleepers are sequentially consistent: see sleep_for_news in mark.c. */
+static void announce(struct varve_marker *marker) {
+  if (!atomic_load(&marker->asleep)) return;
+  atomic_fetch_add(&marker->news, 1);
+  varve__park_wake(&marker->news, 1);
+}
+
+static struct varve_segment *take(struct mark_worker *worker) {
+  struct varve_segment *fresh = worker->spare ? worker->spare : varve__segment_take(&worker->heap->marker->pool);
+  worker->spare = NULL;
+  return fresh;
+}
+
+__attribute__((noinline)) bool varve__mark_open_segment(struct mark_worker *worker) {
+  struct varve_segment *fresh = take(worker);
+  if (!fresh) return false;
+  if (worker->current) {
+    varve__deque_push(&worker->deque, worker->current);
+    announce(worker->heap->marker);
+  }
+  worker->current = fresh;
+  return true;
+}
+
+void varve__mark_adopt_segment(struct mark_worker *worker, struct varve_segment *segment) {
+  struct varve_segment *old = worker->current;
+  worker->current = segment;
+  if (!old) return;
+  if (!worker->spare) {
+    worker->spare = old;
+    old->count = 0;
+  } else {
+    varve__segment_give(&worker->heap->marker->pool, old);
+  }
+}
+
+__attribute__((noinline)) bool varve__mark_reopen_segment(struct mark_worker *worker) {
+  struct varve_segment *segment = varve__deque_pop(&worker->deque);
+  if (segment) varve__mark_adopt_segment(worker, segment);
+  return segment;
+}
+
+void varve__mark_share(struct mark_worker *worker) {
+  struct varve_marker *marker = worker->heap->marker;
+  struct varve_segment *current = worker->current;
+  if (!atomic_load_explicit(&marker->idle, memory_order_relaxed) || !current || current->count < SHARE_MIN) return;
+  if (!deque_is_empty(&worker->deque)) return;
+  struct varve_segment *half = take(worker);
+  if (!half) return;
+  half->count = current->count / 2;
+  memcpy(half->entries, current->entries, half->count * sizeof(uint64_t));
+  current->count -= half->count;
+  memmove(current->entries, current->entries + half->count, current->count * sizeof(uint64_t));
+  varve__deque_push(&worker->deque, half);
+  announce(marker);
+}
+
+void varve__mark_return_segments(struct mark_worker *worker) {
+  struct varve_segment_pool *pool = &worker->heap->marker->pool;
+  if (worker->current) varve__segment_give(pool, worker->current);
+  if (worker->spare) varve__segment_give(pool, worker->spare);
+  worker->current = worker->spare = NULL;
+}
+
+/* The object's header is not read: it is mostly not in the cache. */
+__attribute__((noinline)) void varve__mark_defer(struct mark_worker *worker, uint64_t index) {
+  struct varve_space *space = &worker->heap->space;
+  uint32_t block = (uint32_t)(index / VARVE__BLOCK_WORDS);
+  if (space->blocks[block].kind == BLOCK_MEDIUM) block -= block % VARVE__REGION_BLOCKS;
+  ++worker->overflows;
+#ifndef VARVE_PLANT_LOST_OVERFLOW
+  atomic_store_explicit(&space->blocks[block].pending, 1, memory_order_relaxed);
+  atomic_store_explicit(&worker->heap->marker->overflowed, 1, memory_order_relaxed);
+#endif
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/* marker.h -- what the files of the mark phase share: mark.c (the phase as a whole), mark_stack.c (private stacks) and
+ * mark_loop.c (the loop).
+ *
+ * Words      grey    the object's start bit is set and the bits of its other words are not: it is reachable and has not
+ *                    been scanned. Somebody holds an entry for it, or its block is pending.
+ *            black   all of its bits are set: it has been scanned, or is being scanned. (An object of one word is black
+ *                    as soon as it is marked; it has nothing to scan.)
+ *            entry   64 bits on a mark stack. Bits 0..47: index of a word of the heap; bits 48..63: piece. Piece 0: the
+ *                    grey object that starts there. Piece p: the p-th stretch of slots of the black array there.
+ * Invariants K1 whoever sets a start bit makes the only entry for the object, or sets its block pending.
+ *            K2 entries are in rings, on the current segment, in a deque, or in the hands of one thief; nowhere else.
+ */
+#ifndef VARVE_CORE_MARKER_H
+#define VARVE_CORE_MARKER_H
+
+#include "core/heap.h"
+#include "core/layout.h"
+#include "core/root.h"
+#include "core/segment.h"
+#include "varve/stats.h"
+
+#define MARK_INDEX_MASK ((UINT64_C(1) << 48) - 1)
+#define MARK_PIECE_SHIFT 48
+#define MARK_TEST_RING 16u /* children that wait for their bitmap word */
+#define MARK_DEPTHS 4u
+
+struct mark_worker {
+  struct varve_heap *heap;
+  struct varve_segment *current; /* the private stack's top; full segments go to the deque */
+  struct varve_segment *spare;
+  bool alone;                    /* the only worker of this pause: marks without atomic operations */
+  uint32_t last_victim;
+  uint32_t quota;                /* collecting deferred objects: entries this worker may still push */
+  bool left;                     /* and that it left some in the block */
+  uint32_t waiting, waiting_tail;
+  uint64_t children[MARK_TEST_RING]; /* word indexes, a ring: `waiting` of them, the newest before waiting_tail */
+  varve_worker_stats stats;
+  uint64_t overflows;            /* entries that found no room */
+  uint32_t depth, depth_index;   /* how many entries wait for their header */
+  uint32_t window, probe;
+  uint64_t window_start;
+  uint64_t cost[MARK_DEPTHS];    /* cycles per window, smoothed; 0: not tried */
+  struct varve_deque deque;
+  struct varve_visitor visitor, root_visitor; /* for trace functions; for root tasks */
+};
+
+struct varve_marker {
+  struct varve_segment_pool pool;
+  void *segment_memory;
+  struct varve_segment *_Atomic *rings;
+  uint32_t worker_count, ring_capacity;
+  _Alignas(64) _Atomic size_t next_root;
+  _Alignas(64) _Atomic uint32_t next_region;
+  _Alignas(64) _Atomic uint32_t idle;
+  _Atomic uint32_t asleep;     /* idle workers parked on `news` */
+  _Atomic uint32_t news;       /* bumped when there is a segment to steal, or nothing more to do */
+  _Atomic uint32_t overflowed; /* some block is pending */
+  struct mark_worker workers[];
+};
+
+/* ---- mark_stack.c: the owner's side of a stack ---- */
+
+/* Make room: publish the current segment (if there is one) and open another. False: the pool is empty; nothing happened. */
+bool varve__mark_open_segment(struct mark_worker *worker);
+/* The current segment is empty: go on with the newest full one of our own. False: there is none. */
+bool varve__mark_reopen_segment(struct mark_worker *worker);
+/* Go on with a segment that was stolen; the current one is empty. */
+void varve__mark_adopt_segment(struct mark_worker *worker, struct varve_segment *segment);
+/* Others are idle and our deque is empty: publish the older half of the stack. */
+void varve__mark_share(struct mark_worker *worker);
+/* Give the empty segments back to the pool; no worker runs. */
+void varve__mark_return_segments(struct mark_worker *worker);
+/* Leave the grey object at the word to a later round. */
+void varve__mark_defer(struct mark_worker *worker, uint64_t index);
+
+/* Is there room for an entry on the current segment? */
+static inline bool mark_has_room(struct mark_worker *worker) {
+  struct varve_segment *segment = worker->current;
+  return (segment && segment->count < VARVE__SEGMENT_ENTRIES) || varve__mark_open_segment(worker);
+}
+
+/* ---- mark_loop.c ---- */
+
+/* Everything that is private or in our deque. No entry of this worker is left when it returns. */
+void varve__mark_drain(struct mark_worker *worker);
+/* Visitors' functions: mark what root slots refer to, and all that is reachable from there; mark what the slots of an
+ * object refer to. */
+void varve__mark_root_range(struct varve_visitor *visitor, varve_word *base, size_t stride, size_t count,
+                            const uint64_t *bitmap, bool ref);
+void varve__mark_slot_range(struct varve_visitor *visitor, varve_word *base, size_t stride, size_t count,
+                            const uint64_t *bitmap, bool ref);
+/* Forget what was measured of the ring's depth in another pause's time. */
+void varve__mark_begin_window(struct mark_worker *worker);
+
+#endif
