@@ -55,6 +55,8 @@ def arguments():
     add("--out", default=ROOT / "build/peers.jsonl", help="the file of single runs (default build/peers.jsonl)")
     add("--resume", action="store_true", help="go on with that file: do not repeat what is in it")
     add("--build", default=ROOT / "build/release", type=pathlib.Path, help="the build folder (default build/release)")
+    add("--checksums", default=ROOT / "tests/programs/checksums.json", type=pathlib.Path,
+        help="what the programs must compute (default tests/programs/checksums.json)")
     given = parser.parse_args()
     given.factors = given.factors or numbers(float)(QUICK_FACTORS if given.quick else FACTORS)
     given.runs = given.runs or (1 if given.quick else 3)

@@ -17,6 +17,7 @@ import pathlib
 import sys
 
 from comparison import conclusions, contenders, journal, machine, plots, programs, tables, targets, texts
+from comparison.conclusions import wrap
 from comparison.figures import Figures, threads_text
 
 def arguments():
@@ -44,30 +45,31 @@ def machine_section(figures):
     commits = {other["commit"] for other in figures.machines}
     if len(commits) > 1:
         rows = [[name, ", ".join(sorted(commits)) if name == "commit" else value] for name, value in rows]
-    virtual = "" if record["virtual"] == "no" else texts.VIRTUAL
-    versions = texts.VERSIONS.format(versions=", ".join(record["versions"])) if record["versions"] else ""
-    return texts.MACHINE.format(rows=tables.markdown(["", ""], rows), virtual=virtual) + versions
+    words = [texts.TRUST] if record["virtual"] == "no" else [texts.VIRTUAL, texts.TRUST]
+    versions = [wrap(f"Versions: {', '.join(record['versions'])}.")] if record["versions"] else []
+    return texts.MACHINE.format(rows=tables.markdown(["", ""], rows),
+                                words="\n\n".join([wrap(" ".join(words)), *versions]))
 
 
 def targets_section(aims):
     missed = targets.missed(aims)
     return aims and texts.TARGETS.format(met=len(aims) - missed, count=len(aims), missed=missed,
-                                   table=tables.markdown(targets.HEADER, map(targets.row, aims)))
+                                         table=tables.markdown(targets.HEADER, map(targets.row, aims)))
 
 
 def method(figures):
     record = figures.machines[0]
     absent = ", ".join(record["not_built"])
     return texts.METHOD.format(programs=tables.program_rows(figures), contenders=tables.contender_rows(figures),
-                         runs=max(len(cell.runs) for cell in figures.cells.values()), timeout=record["timeout"],
-                         warm=contenders.WARM_UPS, reference=figures.reference(), command=record["command"],
-                         absent=f" Not built there, and so left out: {absent}." if absent else "")
+                               runs=max(len(cell.runs) for cell in figures.cells.values()), timeout=record["timeout"],
+                               warm=contenders.WARM_UPS, reference=figures.reference(), command=record["command"],
+                               absent=f" Not built there, and so left out: {absent}." if absent else "")
 
 
 def program_tables(figures, bench):
     return texts.PROGRAM_TABLES.format(threads=threads_text(bench.threads), times=tables.times(figures, bench),
-                                 resident=tables.resident(figures, bench), work=tables.work(figures, bench),
-                                 pauses=tables.pauses(figures, bench))
+                                       resident=tables.resident(figures, bench), work=tables.work(figures, bench),
+                                       pauses=tables.pauses(figures, bench))
 
 
 def program_section(figures, name, size, benches, folder):
@@ -75,10 +77,10 @@ def program_section(figures, name, size, benches, folder):
     plot = ""
     if folder:
         path = folder / f"{name}.svg"
-        plot = f"\n![{name}: time against heap size]({path})\n" if plots.draw(figures, name, benches, path) else ""
-    return texts.PROGRAM.format(name=name, size=size, shows=program.shows[0].upper() + program.shows[1:],
-                          misleads=program.misleads, plot=plot,
-                          tables="".join(program_tables(figures, bench) for bench in benches)).rstrip()
+        plot = f"![{name}: time against heap size]({path})\n\n" if plots.draw(figures, name, benches, path) else ""
+    words = wrap(f"It shows {program.shows}. How it can mislead: {program.misleads}.")
+    return texts.PROGRAM.format(name=name, size=size, words=words, plot=plot,
+                                tables="\n\n".join(program_tables(figures, bench) for bench in benches))
 
 
 def program_sections(figures, folder):

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """conclusions.py -- the lines at the head of BENCHMARKS.md, computed: time, memory, explicit free, pauses, losses."""
+import textwrap
+
 from comparison import tables
 from comparison.figures import bench_text, factor_text, geometric_mean
 
@@ -47,12 +49,13 @@ def explicit_free(figures):
         best, varve = fastest(figures, bench, None, MALLOCS), figures.cell(bench, "varve", factor)
         if best and varve and varve.ok:
             ratios.append(1 / figures.ratio(bench, best, None))
-            sizes.append(varve.median("rss") / figures.cell(bench, best, None).median("rss"))
+            peaks = varve.median("rss"), figures.cell(bench, best, None).median("rss")
+            sizes += [peaks[0] / peaks[1]] if all(peaks) else []
     if not ratios:
         return None
+    memory = f", and {geometric_mean(sizes):.2f} times its peak memory" if sizes else ""
     return (f"**Beside explicit free.** At {factor_text(factor)} Varve takes {geometric_mean(ratios):.2f} times the "
-            f"time of the fastest malloc (geometric mean; {min(ratios):.2f} to {max(ratios):.2f}), and "
-            f"{geometric_mean(sizes):.2f} times its peak memory.")
+            f"time of the fastest malloc (geometric mean; {min(ratios):.2f} to {max(ratios):.2f}){memory}.")
 
 
 def pauses(figures):
@@ -84,6 +87,10 @@ def losses(figures):
     return text + "."
 
 
+def wrap(text, indent=""):
+    return textwrap.fill(text, 120, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
 def lines(figures):
     found = [line(figures) for line in (time, memory, explicit_free, pauses, losses)]
-    return "\n".join(f"* {text}" for text in found if text)
+    return "\n".join(wrap(f"* {text}", "  ") for text in found if text)

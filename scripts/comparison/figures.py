@@ -4,7 +4,7 @@
 A ratio is a contender's median time divided by Varve's at the same heap size: above 1, Varve is the faster. Contenders
 without a bound are compared with Varve at the reference factor, the one nearest to twice the live size.
 A loss is a ratio below 1, or a program that Varve does not complete and another does; it is clear when even the
-slowest run of the other is faster than Varve's fastest.
+slowest run of the other is faster than Varve's fastest, and both ran more than once.
 """
 import math
 import statistics
@@ -110,7 +110,8 @@ class Figures:
         if not varve.ok:
             return Loss(bench, name, factor, None, True)
         ratio = self.ratio(bench, name, factor)
-        return Loss(bench, name, factor, ratio, other.span()[1] < varve.span()[0]) if ratio < 1 else None
+        clear = other.span()[1] < varve.span()[0] and min(len(other.runs), len(varve.runs)) > 1
+        return Loss(bench, name, factor, ratio, clear) if ratio < 1 else None
 
 
 def bench_of(record):

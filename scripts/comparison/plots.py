@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: MIT
 """plots.py -- one SVG a program, time against heap size, drawn by scripts/peers.gnuplot."""
-import math
 import pathlib
 import subprocess
 import tempfile
 
 SCRIPT = pathlib.Path(__file__).resolve().parent.parent / "peers.gnuplot"
-EDGES = (1.05, 6.6)  # of the x axis
 COLOURS = {
     "varve": "#000000", "boehm": "#e69f00", "java-serial": "#56b4e9", "java-parallel": "#0072b2", "java-g1": "#24348c",
     "go": "#009e73", "ocaml": "#d55e00", "glibc": "#909090", "jemalloc": "#cc79a7", "mimalloc": "#8c6d31",
@@ -14,12 +12,17 @@ COLOURS = {
 }
 
 
+def edges(figures):
+    """Of the x axis."""
+    return figures.factors()[0] / 1.05, figures.factors()[-1] * 1.1
+
+
 def points(figures, bench, contender):
     """(x, seconds) pairs; a contender without a bound has the same time everywhere."""
     factors = [None] if contender.bounded == "free" else figures.factors()
     cells = [(factor, figures.cell(bench, contender.name, factor)) for factor in factors]
     times = [(factor, cell.median()) for factor, cell in cells if cell and cell.ok]
-    return [(edge, seconds) for _, seconds in times for edge in EDGES] if factors == [None] else times
+    return [(edge, seconds) for _, seconds in times for edge in edges(figures)] if factors == [None] else times
 
 
 def block(pairs):
@@ -54,6 +57,7 @@ def draw(figures, program, benches, path):
     times = [y for bench in benches for contender in shown for _, y in points(figures, bench, contender)]
     if not times:
         return False
+    left, right = edges(figures)
     ticks = round_marks(max(min(times), 1e-4), max(times))
     with tempfile.TemporaryDirectory() as folder:
         files = [pathlib.Path(folder) / f"{bench.threads}.dat" for bench in benches]
@@ -65,6 +69,7 @@ def draw(figures, program, benches, path):
             "names": " ".join(contender.name for contender in shown),
             "colours": " ".join(COLOURS[contender.name] for contender in shown),
             "bounded": sum(contender.bounded != "free" for contender in shown),
-            "xtics": marks(figures.factors()), "ytics": marks(ticks), "least": ticks[0], "most": ticks[-1],
+            "xtics": marks(figures.factors()), "ytics": marks(ticks), "left": left, "right": right,
+            "least": ticks[0], "most": ticks[-1],
         })
     return True

@@ -2,9 +2,10 @@
 """process.py -- one process from start to end: its output, its wall and CPU time, its peak resident memory.
 
 A process that runs too long is killed with all that it started. The peak is the kernel's ru_maxrss, which a child takes
-over from the process that starts it: nothing below this interpreter's own 13 MiB or so can be told apart.
+over from the process that starts it: a peak that is not above this interpreter's own, some 20 MiB, is not known.
 """
 import os
+import resource
 import select
 import signal
 import tempfile
@@ -18,7 +19,7 @@ class Finished:
     timed_out: bool
     wall: float
     cpu: float        # user and system, of the process and the children it waited for
-    rss: int          # bytes
+    rss: int | None   # bytes
     out: str
     err: str
 
@@ -44,6 +45,11 @@ def text_of(file):
     return file.read().decode(errors="replace")
 
 
+def peak_of(usage):
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return usage.ru_maxrss * 1024 if usage.ru_maxrss > own else None
+
+
 def run(argv, environment, seconds):
     """Run argv and wait for it; OSError: it could not be started."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
@@ -54,4 +60,4 @@ def run(argv, environment, seconds):
         status, usage, late = wait(pid, seconds)
         wall = time.monotonic() - start
         return Finished(os.waitstatus_to_exitcode(status), late, wall, usage.ru_utime + usage.ru_stime,
-                        usage.ru_maxrss * 1024, text_of(out), text_of(err))
+                        peak_of(usage), text_of(out), text_of(err))

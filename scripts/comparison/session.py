@@ -51,7 +51,7 @@ class Session:
         self.start = time.monotonic()
         self.implementations = read_json(given.build / "tests/programs/programs.json")
         self.contenders, absent = contenders.available(self.implementations, given.only)
-        self.checksums = Checksums(given.build / "tests/programs/checksums.json")
+        self.checksums = Checksums(given.checksums)
         self.host = given.build / host.EXECUTABLE
         self.journal = Journal(given.out, given.resume)
         self.journal.add({"kind": "machine", "command": command, "not_built": absent, "timeout": given.timeout,
@@ -208,11 +208,12 @@ class Checksums:
     """What the programs must compute: what the file of the tests has, otherwise what Varve computed."""
 
     def __init__(self, path):
-        self.expected = read_json(path) if path.exists() else {}
+        self.expected = read_json(path)
         self.learnt = {}
 
     def find(self, bench):
-        return self.expected.get(" ".join(map(str, bench)), self.learnt.get(bench))
+        sizes = self.expected.get(bench.program, {})
+        return sizes.get(str(bench.size), {}).get(str(bench.threads), self.learnt.get(bench))
 
     def learn(self, bench, checksum):
         self.learnt.setdefault(bench, checksum)

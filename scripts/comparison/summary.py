@@ -27,4 +27,4 @@ def print_summary(figures):
     for loss in losses:
         how = "Varve does not complete" if loss.ratio is None else f"{loss.ratio:.2f} of Varve's time"
         print(f"  {bench_text(loss.bench)}, {factor_text(loss.factor)}: {loss.contender}, {how}" +
-              ("" if loss.clear else " (the spreads overlap)"))
+              ("" if loss.clear else " (not clear)"))

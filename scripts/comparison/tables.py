@@ -18,6 +18,18 @@ def mib(size):
     return f"{size / MIB:.0f}" if size >= 100 * MIB else f"{size / MIB:.1f}"
 
 
+def peak(cell):
+    """In MiB, where it is known (process.py)."""
+    middle = cell.median("rss")
+    return mib(middle) if cell.ok and middle else NOTHING
+
+
+def spread(cell):
+    """The median, and the smallest and largest of several."""
+    low, high = cell.span()
+    return seconds(cell.median()) + (f" ({seconds(low)} .. {seconds(high)})" if len(cell.runs) > 1 else "")
+
+
 def seconds(value):
     return f"{value:.3f}" if value < 10 else f"{value:.1f}"
 
@@ -50,16 +62,14 @@ def times(figures, bench):
     def text(name, factor, cell):
         if not cell.ok:
             return cell.failure
-        low, high = cell.span()
         ratio = figures.ratio(bench, name, factor) if name != "varve" else None
-        found = f"{seconds(cell.median())} ({seconds(low)} .. {seconds(high)})"
-        found += f" {ratio:.2f} x" if ratio is not None else ""
+        found = spread(cell) + (f" {ratio:.2f} x" if ratio is not None else "")
         return f"**{found}**" if (name, factor) in lost else found
     return bench_table(figures, bench, text)
 
 
 def resident(figures, bench):
-    return bench_table(figures, bench, lambda name, factor, cell: mib(cell.median("rss")) if cell.ok else NOTHING)
+    return bench_table(figures, bench, lambda name, factor, cell: peak(cell))
 
 
 def work(figures, bench):
@@ -112,9 +122,9 @@ def loss_text(lost):
         return ""
     worst = min(lost, key=lambda loss: loss.ratio or 0)
     where = f" at {worst.factor:g} x" if worst.factor else ""
-    count = f", {len(lost)} sizes" if len(lost) > 1 else ""
-    unclear = "" if any(loss.clear for loss in lost) else " (spreads overlap)"
-    how = f"{worst.ratio:.2f} x" if worst.ratio is not None else "it alone completes"
+    count = f" ({len(lost)} sizes)" if len(lost) > 1 else ""
+    unclear = "" if any(loss.clear for loss in lost) else " (not clear)"
+    how = f"{worst.ratio:.2f} x" if worst.ratio is not None else "completes alone"
     return how + where + count + unclear
 
 
@@ -143,7 +153,7 @@ def bound_of(limit):
 def bounded_runs(figures):
     """Varve's runs under a limit, completed or not, as (run, bound)."""
     return [(run, bound_of(run["limit"])) for (_, name, factor), cell in figures.cells.items()
-            if name == "varve" and factor for run in cell.runs if "rss" in run]
+            if name == "varve" and factor for run in cell.runs if run.get("rss")]
 
 
 def bounds(figures):
@@ -166,8 +176,7 @@ def hosts(figures):
     rows = []
     for (program, heap), cell in figures.hosts.items():
         run = cell.runs[0]
-        shown = [f"{seconds(cell.median())} ({seconds(cell.span()[0])} .. {seconds(cell.span()[1])})",
-                 mib(cell.median("rss")), run["collections"], run["pause_p50"], run["pause_max"], run["allocated"],
+        shown = [spread(cell), peak(cell), run["collections"], run["pause_p50"], run["pause_max"], run["allocated"],
                  run["live"]] if cell.ok else [cell.failure] + [NOTHING] * 6
         rows.append([program, heap, *shown])
     header = ["program", "heap", "seconds", "peak MiB", "collections", "pause p50", "max", "allocated", "live"]

@@ -15,13 +15,11 @@ MACHINE = """## Machine
 
 {rows}
 
-{virtual}Trust ratios within a table more than single figures, and the spreads more than either."""
+{words}"""
 
-VIRTUAL = """The machine is virtual and shares its host: figures move by 10 to 30 % between runs. """
+TRUST = "Trust ratios within a table more than single figures, and the spreads more than either."
 
-VERSIONS = """
-
-Versions: {versions}."""
+VIRTUAL = "The machine is virtual and shares its host: figures move by 10 to 30 % between runs."
 
 REPRODUCE = """## How to reproduce
 
@@ -59,10 +57,11 @@ Eight programs, written once for Varve and again for each of the others, to one 
   is not tried again. Time is that of the program without the start of its process; a process runs it once. Java
   runs it {warm} times before, to compile it: its time is that of the last run, its CPU time and memory are those of
   all of them. The others pay for their first page faults in the run that is measured; Java paid before.
-* **Memory** is the peak of the process (`ru_maxrss`), and shows nothing below 15 MiB or so.
-* **Failures** are results. A contender that fails in one run of several has failed there.
-* **Losses** are ratios below 1, or programs that only the other completes. Contenders without a bound are compared with
-  Varve at {reference:g} x live.
+* **Memory** is the peak of the process (`ru_maxrss`); below 20 MiB or so it is not known: a dash.
+* **Failures** are results. A contender that fails in one run of several has failed there. *Refused*: the heap is below
+  the least that it takes. *Impossible*: the program cannot be written for it.
+* **Losses** are ratios below 1, or programs that only the other completes; clear ones are outside the spreads of
+  several runs. Contenders without a bound are compared with Varve at {reference:g} x live.
 * Measured with `{command}`.{absent}"""
 
 OVERVIEW = """## Whole programs: overview
@@ -74,12 +73,11 @@ programs complete. A mean over fewer programs leaves out the hardest: read both 
 
 PROGRAM = """### {name} {size}
 
-{shows}. Misleading: {misleads}.
-{plot}
-{tables}"""
+{words}
 
-PROGRAM_TABLES = """
-**{threads}: seconds** (spread), and the ratio to Varve
+{plot}{tables}"""
+
+PROGRAM_TABLES = """**{threads}: seconds** (spread), and the ratio to Varve
 
 {times}
 
@@ -97,8 +95,7 @@ Pauses in ms: median / longest (collections)
 
 {pauses}
 
-</details>
-"""
+</details>"""
 
 SMALLEST = """## Smallest heaps
 

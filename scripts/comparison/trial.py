@@ -4,16 +4,18 @@
 The outcome is one of
 
     ok, impossible (the program cannot be written for this implementation)
-    out of memory, timed out, crashed, failed                         rows of the tables like any other
-    wrong checksum, bad output, bad arguments, not started            errors: the comparison itself is broken
+    out of memory, timed out, crashed, failed, refused      rows of the tables like any other
+    wrong checksum, bad output, not started                 errors: the comparison itself is broken
+
+Refused is what an implementation does with arguments that it cannot take, such as a heap below its least.
 """
 import json
 import signal
 
 from comparison import process
 
-ERRORS = {"wrong checksum", "bad output", "bad arguments", "not started"}
-BY_STATUS = {0: "ok", 2: "bad arguments", 3: "impossible", 4: "out of memory"}
+ERRORS = {"wrong checksum", "bad output", "not started"}
+BY_STATUS = {0: "ok", 2: "refused", 3: "impossible", 4: "out of memory"}
 FIGURES = ("checksum", "seconds", "gc_seconds", "collections")
 
 

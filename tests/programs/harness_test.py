@@ -3,7 +3,7 @@
 """harness_test.py ROOT: scripts/peers.py judges runs rightly and scripts/report.py makes a page of them.
 
 The implementations are this file itself, called as `harness_test.py --implementation NAME PROGRAM SIZE ...`, in a build
-folder of its own that has nothing but a programs.json. Each behaves in one way:
+folder of its own that has little but a programs.json. Each behaves in one way:
 
     varve          completes in any heap of at least its live size
     boehm          completes in twice that; before that it is out of memory
@@ -12,7 +12,7 @@ folder of its own that has nothing but a programs.json. Each behaves in one way:
     ocaml          cannot have the program
     glibc          crashes
     jemalloc       completes
-    mimalloc       computes something else, when it is told to by the file `wrong` in its folder
+    mimalloc       computes something else when there is a file `wrong` in the folder it is called in
 """
 import json
 import os
@@ -86,6 +86,7 @@ def write_programs(build):
     programs = {name: [sys.executable, itself, "--implementation", name] for name in names}
     programs["java"] = [write_script(build / "java", f'exec {sys.executable} {itself} --implementation java "$@"')]
     (folder / "programs.json").write_text(json.dumps(programs))
+    (build / "checksums.json").write_text(json.dumps({"lru": {"20000": {"1": CHECKSUM}}}))
     write_script(build / "examples/parallax_net/parallax_net",
                  'echo "$2 right 0.01 100 10.0 4 | 1us 2us 3us | 1us 2us | 5M 1K 2K"')
 
@@ -93,7 +94,7 @@ def write_programs(build):
 def peers(root, build, *options):
     command = [sys.executable, "-B", str(root / "scripts/peers.py"), "--build", str(build), "--quick",
                "--program", "lru,host", "--threads", "1", "--timeout", "1", "--out", str(build / "peers.jsonl"),
-               *options]
+               "--checksums", str(build / "checksums.json"), *options]
     return subprocess.run(command, cwd=build, capture_output=True, text=True, timeout=100, check=False)
 
 
@@ -153,6 +154,12 @@ def test_wrong_checksum(root, build):
     check(done.returncode == 1 and "wrong checksum" in done.stderr, f"a wrong checksum passes: {done.stderr}")
 
 
+def test_table_of_checksums(root, build):
+    (build / "checksums.json").write_text(json.dumps({"lru": {"20000": {"1": CHECKSUM + 1}}}))
+    done = peers(root, build, "--only", "varve", "--out", str(build / "table.jsonl"))
+    check(done.returncode == 1 and "wrong checksum" in done.stderr, f"checksums.json is not heeded: {done.stderr}")
+
+
 def test_report(root, build):
     command = [sys.executable, "-B", str(root / "scripts/report.py"), "--peers", str(build / "peers.jsonl")]
     if shutil.which("gnuplot"):
@@ -182,6 +189,7 @@ def main():
         test_report(root, build)
         test_budget(root, build)
         test_wrong_checksum(root, build)
+        test_table_of_checksums(root, build)
     return 0
 
 
