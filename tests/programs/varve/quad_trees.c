@@ -17,17 +17,19 @@ void quad_trees_prepare(varve_heap *heap) {
 
 static struct node *node_of(varve_word word) { return (struct node *)varve_untag(word); }
 
-static inline varve_word fill(varve_mutator *me, struct node *node, const varve_word child[4]) {
-  for (int k = 0; k < 4; ++k) varve_init(me, node, &node->child[k], child[k]);
+static varve_word leaf(varve_mutator *me) {
+  struct node *node = take(me, NODE, sizeof *node);
+  for (int k = 0; k < 4; ++k) varve_init(me, node, &node->child[k], 0);
   return varve_tag(node, 0);
 }
 
 static varve_word make(varve_mutator *me, unsigned depth) {
-  if (depth == 0) return fill(me, take(me, NODE, sizeof(struct node)), (const varve_word[4]){0});
+  if (depth == 0) return leaf(me);
   VARVE_FRAME_ARRAY(f, me, 4);
   for (int k = 0; k < 4; ++k) f.slot[k] = make(me, depth - 1);
   struct node *node = take(me, NODE, sizeof *node);
-  return fill(me, node, f.slot);
+  for (int k = 0; k < 4; ++k) varve_init(me, node, &node->child[k], root(&f.slot[k]));
+  return varve_tag(node, 0);
 }
 
 static uint32_t count_nodes(varve_word tree) {
