@@ -48,7 +48,7 @@ def arguments():
     add("--factors", type=numbers(float), help=f"heap sizes in times the live size (default {FACTORS})")
     add("--threads", type=numbers(int), default=[1, 2], help="threads of the programs (default 1,2)")
     add("--runs", type=int, help="rounds (default 3)")
-    add("--timeout", type=float, default=60, help="seconds a run may take (default 60)")
+    add("--timeout", type=float, default=60, help="seconds that running a program once may take (default 60)")
     add("--smallest", action=argparse.BooleanOptionalAction,
         help="search for the smallest heaps, with the first number of --threads (default, but not with --quick)")
     add("--budget", type=float, help="seconds; no round is begun that would probably not end within them")

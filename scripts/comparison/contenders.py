@@ -29,6 +29,10 @@ class Contender:
     settings: dict = field(default_factory=dict)  # environment; {limit} and {overhead} stand for the heap
     how: str = ""
 
+    def repeats(self, warm=WARM_UPS):
+        """How often one process runs the program."""
+        return 1 + warm if self.java else 1
+
     def command(self, argv, program, size, threads, limit=None, warm=WARM_UPS):
         """The command line; argv is how the implementation is started."""
         line = list(argv)

@@ -89,8 +89,8 @@ class Session:
     def attempt(self, bench, contender, limit, factor=None, seconds=None, warm=contenders.WARM_UPS):
         argv = self.implementations[contender.implementation]
         command = contender.command(argv, bench.program, bench.size, bench.threads, limit, warm)
-        return trial.run(command, contender.environment(limit, factor), seconds or self.given.timeout,
-                         self.checksums.find(bench))
+        patience = (seconds or self.given.timeout) * contender.repeats(warm)
+        return trial.run(command, contender.environment(limit, factor), patience, self.checksums.find(bench))
 
     def run_case(self, head):
         contender = contenders.BY_NAME[head["contender"]]

@@ -53,8 +53,8 @@ Eight programs, written once for Varve and again for each of the others, to one 
   With a *limit* a program that needs more runs out of memory; with a *goal* it takes more.
 * **Order.** Rounds through all programs, heap sizes and contenders; those that are compared stand next to each other,
   and each round begins with another one. So a machine that grows slower does so for all.
-* **Figures.** Medians of up to {runs} runs, with the smallest and largest. A run may take {timeout:g} s; what timed out
-  is not tried again. Time is that of the program without the start of its process; a process runs it once. Java
+* **Figures.** Medians of up to {runs} runs, with the smallest and largest. A run may take {timeout:g} s (Java
+  that much for each of its repetitions); what timed out is not tried again. Time is that of the program without the start of its process; a process runs it once. Java
   runs it {warm} times before, to compile it: its time is that of the last run, its CPU time and memory are those of
   all of them. The others pay for their first page faults in the run that is measured; Java paid before.
 * **Memory** is the peak of the process (`ru_maxrss`); below 20 MiB or so it is not known: a dash.
