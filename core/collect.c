@@ -21,6 +21,7 @@
 #include "core/mutator.h"
 #include "core/plan.h"
 #include "core/policy.h"
+#include "core/release.h"
 #include "core/root.h"
 #include "core/safepoint.h"
 #include "core/stats.h"
@@ -116,8 +117,8 @@ static void slide(struct varve_heap *heap) {
 
 static void release(struct varve_heap *heap) {
   varve__compact_begin(heap);
-  varve__workers_run(heap, varve__compact_release_worker);
-  varve__compact_finish(heap);
+  varve__workers_run(heap, varve__release_worker);
+  varve__release_finish(heap);
   varve__policy_set_budget(heap);
 }
 

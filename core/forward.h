@@ -13,20 +13,35 @@
 #include "core/base/bits.h"
 #include "regions/space.h"
 
-static inline uint64_t forward_address(const struct varve_space *space, uint64_t address) {
-  const struct varve_block *block = &space->blocks[space_block(space, address)];
-  if (!(block->flags & BLOCK_MOVES)) return address;
-  size_t word = space_word(space, address), line = word >> 6;
-  uint32_t rank = space->ranks[line] + bits_count(space->bitmap[line] & bits_below((unsigned)(word & 63)));
-  return (rank < block->split ? block->dst1 : block->dst2) + (uint64_t)rank * 8;
+/* The tables, by value, so that loops can keep them in registers. Offsets are in bytes from the heap's base. */
+struct forward {
+  uint64_t base, bytes;
+  const uint64_t *bitmap;
+  const uint16_t *ranks;
+  const struct varve_block *blocks;
+};
+
+static inline struct forward forward_open(const struct varve_space *space) {
+  return (struct forward){space->base, space->bytes, space->bitmap, space->ranks, space->blocks};
 }
 
-/* Bring what forward_address will read into the cache. */
-static inline void forward_prefetch(const struct varve_space *space, uint64_t address) {
-  size_t line = space_word(space, address) >> 6;
-  __builtin_prefetch(&space->blocks[space_block(space, address)]);
-  __builtin_prefetch(&space->bitmap[line]);
-  __builtin_prefetch(&space->ranks[line]);
+static inline const struct varve_block *forward_block(const struct forward *f, uint64_t offset) {
+  return &f->blocks[offset >> VARVE__BLOCK_SHIFT];
+}
+
+/* Where the object at the offset goes, which is in a block that moves. Tag bits of the offset are ignored. */
+static inline uint64_t forward_moved(const struct forward *f, uint64_t offset) {
+  const struct varve_block *block = forward_block(f, offset);
+  size_t line = offset >> VARVE__LINE_SHIFT;
+  uint64_t rank = f->ranks[line] + bits_count(f->bitmap[line] & bits_below((unsigned)(offset >> 3 & 63)));
+  return (rank < block->split ? block->dst1 : block->dst2) + rank * 8;
+}
+
+/* Bring what forward_moved will read into the cache; the block's descriptor is there. */
+static inline void forward_prefetch(const struct forward *f, uint64_t offset) {
+  size_t line = offset >> VARVE__LINE_SHIFT;
+  __builtin_prefetch(&f->bitmap[line]);
+  __builtin_prefetch(&f->ranks[line]);
 }
 
 #endif

@@ -89,5 +89,9 @@ bool varve__collect(struct varve__mutator *mutator, const char *cause, uint64_t 
 
 /* Vacated memory is overwritten with this; it is no reference under any tag set, for it is outside every heap. */
 #define VARVE__POISON UINT64_C(0xdeadbeefdeadbeef)
+static inline void heap_poison(const struct varve_heap *heap, uint64_t address, size_t bytes) {
+  if (!heap->options.poison) return;
+  for (size_t i = 0; i < bytes / 8; ++i) ((uint64_t *)address)[i] = VARVE__POISON;
+}
 
 #endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/* fix.c -- slots given in ranges: by root tables, arrays, and layouts that fix.h leaves to this file. */
+#include "core/fix.h"
+
+static void fix_range_bitmap(struct fix_hot *hot, varve_word *base, size_t stride, size_t count,
+                             const uint64_t *bitmap) {
+  for (size_t first = 0; first < count; first += 64) {
+    uint64_t live = __atomic_load_n(&bitmap[first / 64], __ATOMIC_RELAXED);
+    if (count - first < 64) live &= bits_below((unsigned)(count - first));
+    for (; live; live &= live - 1) {
+      varve_word *slot = (varve_word *)((char *)base + (first + bits_lowest(live)) * stride);
+      fix(hot, slot, __atomic_load_n(slot, __ATOMIC_RELAXED));
+    }
+  }
+}
+
+static void fix_range_stride(struct fix_hot *hot, varve_word *base, size_t stride, size_t count) {
+  char *at = (char *)base;
+  for (size_t i = 0; i < count; ++i, at += stride)
+    fix(hot, (varve_word *)at, __atomic_load_n((varve_word *)at, __ATOMIC_RELAXED));
+}
+
+/* Neighbouring words, in eights: an eight without any address of the heap costs a few vector operations. */
+static void fix_range_dense(struct fix_hot *hot, const struct varve_space *space, varve_word *words, size_t count) {
+  size_t i = 0;
+  for (; i + 8 <= count; i += 8)
+    if (space_count_eight(space, words + i)) fix_range_stride(hot, words + i, 8, 8);
+  fix_range_stride(hot, words + i, 8, count - i);
+}
+
+static void range_for_fix(struct varve_visitor *visitor, varve_word *base, size_t stride, size_t count,
+                          const uint64_t *bitmap, bool ref) {
+  struct fixer *fixer = visitor->context;
+  struct fix_hot hot = fix_open(fixer, ref ? fixer->heap->ref_tags : fixer->heap->slot_tags);
+  if (bitmap) fix_range_bitmap(&hot, base, stride, count, bitmap);
+  else if (stride == 8) fix_range_dense(&hot, &fixer->heap->space, base, count);
+  else fix_range_stride(&hot, base, stride, count);
+  fix_put(&hot);
+}
+
+static void fix_slots(void *context, varve_word *slots, size_t count) {
+  struct fixer *fixer = context;
+  range_for_fix(&fixer->visitor, slots, 8, count, NULL, false);
+}
+
+void varve__fixer_open(struct fixer *fixer, struct varve_heap *heap) {
+  *fixer = (struct fixer){.heap = heap, .last_block = VARVE__NO_BLOCK};
+  fixer->visitor = (struct varve_visitor){.range = range_for_fix, .heap = heap, .context = fixer};
+}
+
+void varve__fixer_flush(struct fixer *fixer) {
+  struct fix_hot hot = fix_open(fixer, fixer->heap->slot_tags);
+  for (uint32_t i = 0; i < FIX_RING; ++i) {
+    struct fix_waiting *waiting = &fixer->ring[i];
+    if (waiting->slot) fix_now(&hot, waiting->slot, waiting->word);
+    waiting->slot = NULL;
+  }
+  fix_put(&hot);
+}
+
+void varve__fix_object(struct fixer *fixer, varve_object *object, uint64_t words) {
+  const struct varve_layout_table *table = &fixer->heap->layouts;
+  const struct varve_layout_entry *layout = &table->entries[varve_object_layout(object)];
+  scan_object(table, layout, (varve_word *)object, words, fix_slots, fixer, &fixer->visitor);
+}
+
+void varve__fix_stretch(struct fixer *fixer, varve_object *object, const struct varve_layout_entry *layout,
+                        uint64_t from, uint64_t to) {
+  uint64_t unit = layout->kind == VARVE_LAYOUT_RECORDS ? layout->stride : 1, first = layout->first;
+  uint64_t begin = from <= first ? first : first + (from - first + unit - 1) / unit * unit;
+  uint64_t words = varve_object_bytes(object) / 8;
+  if (unit == 1 && begin < to) fix_slots(fixer, (varve_word *)object + begin, to - begin);
+  if (unit > 1)
+    for (uint64_t at = begin; at < to && at + unit <= words; at += unit)
+      scan_records(layout, (varve_word *)object, at, at + unit, fix_slots, fixer);
+}

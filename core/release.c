@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/* release.c -- after the slide: bitmaps and descriptors describe the new places, what is empty is free, ages are anew.
+ *
+ * Called by  collect.c; world stopped.   Needs  the slide done.   Leaves  M1 for the new places; every block's top and age;
+ *            the broken lists.   Cost  the bitmap of the groups' blocks written once.   Memory  none.
+ */
+#include "core/release.h"
+
+#include <string.h>
+
+#include "core/plan.h"
+#include "core/walk.h"
+#include "core/worker.h"
+
+/* ---- release: the groups' blocks, in parallel ---- */
+
+/* Bits [0, words) set, the rest of `lines` lines clear. */
+static void fill_bitmap(uint64_t *bitmap, size_t lines, size_t words) {
+  size_t full = words / 64;
+  memset(bitmap, 0xff, full * 8);
+  memset(bitmap + full, 0, (lines - full) * 8);
+  if (words % 64) bitmap[full] = bits_below((unsigned)(words % 64));
+}
+
+static void free_block(struct varve_heap *heap, uint32_t block) {
+  struct varve_space *space = &heap->space;
+  struct varve_block *b = &space->blocks[block];
+  if (b->live) memset(space_block_bitmap(space, block), 0, VARVE__BLOCK_BYTES / 64);
+  b->kind = BLOCK_FREE;
+  b->flags = b->fresh = 0;
+  b->live = b->top = 0;
+  heap_poison(heap, space_block_address(space, block), VARVE__BLOCK_BYTES);
+  atomic_fetch_or_explicit(&space->regions[block / VARVE__REGION_BLOCKS].free_blocks,
+                           UINT64_C(1) << (block % VARVE__REGION_BLOCKS), memory_order_relaxed);
+  atomic_fetch_sub_explicit(&space->used_blocks, 1, memory_order_relaxed);
+  atomic_fetch_add_explicit(&heap->plan->freed_blocks, 1, memory_order_relaxed);
+}
+
+static void settle_block(struct varve_heap *heap, uint32_t block) {
+  struct varve_space *space = &heap->space;
+  struct varve_block *b = &space->blocks[block];
+  fill_bitmap(space_block_bitmap(space, block), VARVE__BLOCK_LINES, b->new_top);
+  b->live = b->top = b->new_top;
+  b->flags = b->fresh = 0;
+  heap_poison(heap, space_block_address(space, block) + b->top * 8u, (VARVE__BLOCK_WORDS - b->top) * 8u);
+}
+
+static void free_medium(struct varve_heap *heap, uint32_t region) {
+  struct varve_space *space = &heap->space;
+  memset(space_block_bitmap(space, region * VARVE__REGION_BLOCKS), 0, VARVE__REGION_BYTES / 64);
+  for (uint32_t b = region * VARVE__REGION_BLOCKS; b < (region + 1) * VARVE__REGION_BLOCKS; ++b) {
+    space->blocks[b].kind = BLOCK_FREE;
+    space->blocks[b].flags = 0;
+    space->blocks[b].live = 0;
+  }
+  space->regions[region].flags = BLOCK_FREE_LATER;
+  heap_poison(heap, space_region_address(space, region), VARVE__REGION_BYTES);
+  atomic_fetch_sub_explicit(&space->used_blocks, VARVE__REGION_BLOCKS, memory_order_relaxed);
+  atomic_fetch_add_explicit(&heap->plan->freed_blocks, VARVE__REGION_BLOCKS, memory_order_relaxed);
+}
+
+static void settle_medium(struct varve_heap *heap, uint32_t region) {
+  struct varve_space *space = &heap->space;
+  struct varve_region *r = &space->regions[region];
+  fill_bitmap(space_block_bitmap(space, region * VARVE__REGION_BLOCKS), VARVE__REGION_WORDS / 64, r->new_top);
+  atomic_store_explicit(&r->top, r->new_top, memory_order_relaxed);
+  r->live = r->new_top;
+  r->flags = 0;
+  for (uint32_t b = region * VARVE__REGION_BLOCKS; b < (region + 1) * VARVE__REGION_BLOCKS; ++b)
+    space->blocks[b].flags = 0;
+  heap_poison(heap, space_region_address(space, region) + r->new_top * 8ull, (VARVE__REGION_WORDS - r->new_top) * 8ull);
+}
+
+static void release_group(struct varve_heap *heap, const struct varve_group *group) {
+  for (uint32_t i = 0; i < group->target_count; ++i) {
+    uint32_t unit = group_target(heap->plan, group, i);
+    bool target = i < group->targets;
+    if (group->medium) (target ? settle_medium : free_medium)(heap, unit);
+    else (target ? settle_block : free_block)(heap, unit);
+  }
+}
+
+void varve__release_worker(struct varve_heap *heap, uint32_t worker) {
+  (void)worker;
+  uint32_t task;
+  while ((task = atomic_fetch_add_explicit(&heap->plan->next_group, 1, memory_order_relaxed)) < heap->plan->group_count)
+    release_group(heap, &heap->plan->groups[task]);
+}
+
+/* ---- finish: worker 0 ---- */
+
+/* Holes in a block that stays. */
+static void poison_holes(struct varve_heap *heap, uint64_t base, const uint64_t *bitmap, size_t words) {
+  if (!heap->options.poison) return;
+  for (size_t at = 0; at < words;) {
+    size_t from = walk_find(bitmap, at, words, false);
+    at = walk_find(bitmap, from, words, true);
+    heap_poison(heap, base + from * 8, (at - from) * 8);
+  }
+}
+
+/* A SMALL block in use, after the groups are settled: empty, or it has stayed or received. */
+static void finish_block(struct varve_heap *heap, uint32_t block) {
+  struct varve_space *space = &heap->space;
+  struct varve_block *b = &space->blocks[block];
+  if (b->kind != BLOCK_SMALL) return;
+  if (!b->live) {
+    free_block(heap, block);
+    return;
+  }
+  b->flags = b->fresh = 0;
+  poison_holes(heap, space_block_address(space, block), space_block_bitmap(space, block), VARVE__BLOCK_WORDS);
+  heap->live_bytes += b->live * 8u;
+}
+
+static void finish_medium(struct varve_heap *heap, uint32_t region) {
+  struct varve_space *space = &heap->space;
+  struct varve_region *r = &space->regions[region];
+  if (r->flags & BLOCK_FREE_LATER) return;
+  if (!r->live) {
+    free_medium(heap, region);
+    return;
+  }
+  r->fresh_from = atomic_load_explicit(&r->top, memory_order_relaxed);
+  poison_holes(heap, space_region_address(space, region), space_block_bitmap(space, region * VARVE__REGION_BLOCKS),
+               VARVE__REGION_WORDS);
+  heap->live_bytes += (uint64_t)r->live * 8;
+}
+
+static void finish_large(struct varve_heap *heap, uint32_t region) {
+  struct varve_space *space = &heap->space;
+  for (uint32_t b = region * VARVE__REGION_BLOCKS; b < (region + 1) * VARVE__REGION_BLOCKS; ++b) {
+    space->blocks[b].fresh = 0;
+    if (space->blocks[b].kind != BLOCK_LARGE_HEAD) continue;
+    heap->live_bytes += varve_object_bytes((varve_object *)space_block_address(space, b));
+  }
+}
+
+static void finish_region(struct varve_heap *heap, uint32_t region) {
+  struct varve_space *space = &heap->space;
+  struct varve_region *r = &space->regions[region];
+  uint8_t kind = atomic_load_explicit(&r->kind, memory_order_relaxed);
+  if (kind == REGION_MEDIUM) finish_medium(heap, region);
+  if (kind == REGION_LARGE) finish_large(heap, region);
+  if (kind == REGION_SMALL)
+    for (uint32_t b = region * VARVE__REGION_BLOCKS; b < (region + 1) * VARVE__REGION_BLOCKS; ++b)
+      finish_block(heap, b);
+  bool empty = kind == REGION_SMALL && atomic_load_explicit(&r->free_blocks, memory_order_relaxed) == ~UINT64_C(0);
+  if (empty || (kind == REGION_MEDIUM && (r->flags & BLOCK_FREE_LATER))) {
+    varve__space_release_region(space, region);
+    ++heap->current.regions_freed;
+  }
+  r->flags = 0;
+}
+
+/* Number a unit of the new order and note its region when it has free blocks. `regions` collects at most one entry a
+ * region. */
+struct renumbering {
+  uint32_t age, region_count;
+  uint32_t *regions;
+};
+
+static void renumber_region(struct varve_space *space, struct renumbering *n, uint32_t region) {
+  struct varve_region *r = &space->regions[region];
+  if (atomic_load_explicit(&r->kind, memory_order_relaxed) == REGION_MEDIUM) r->age = n->age++;
+}
+
+static void renumber_block(struct varve_space *space, struct renumbering *n, uint32_t block) {
+  struct varve_region *r = &space->regions[block / VARVE__REGION_BLOCKS];
+  if (space->blocks[block].kind != BLOCK_SMALL) return;
+  space->blocks[block].age = n->age++;
+  if ((r->flags & BLOCK_TARGET) || !atomic_load_explicit(&r->free_blocks, memory_order_relaxed)) return;
+  r->flags |= BLOCK_TARGET; /* listed */
+  n->regions[n->region_count++] = block / VARVE__REGION_BLOCKS;
+}
+
+/* Ages anew, in the order of the sequence. */
+static void renumber(struct varve_heap *heap) {
+  struct varve_plan *plan = heap->plan;
+  struct varve_space *space = &heap->space;
+  struct renumbering n = {.regions = plan->by_age};
+  for (uint32_t i = 0; i < plan->sequence_count; ++i) {
+    uint32_t entry = plan->sequence[i];
+    if (entry & VARVE__MEDIUM_ENTRY) renumber_region(space, &n, entry & ~VARVE__MEDIUM_ENTRY);
+    else renumber_block(space, &n, entry);
+  }
+  atomic_store_explicit(&space->next_age, n.age, memory_order_relaxed);
+  varve__space_list_broken(space, n.regions, n.region_count);
+}
+
+/* Mediums are bumped from the region with the most room, if the largest medium fits there. */
+static void open_mediums(struct varve_space *space) {
+  uint32_t least[VARVE__NODES_MAX];
+  for (unsigned node = 0; node < space->topology->node_count; ++node) {
+    least[node] = VARVE__REGION_WORDS - VARVE_MEDIUM_MAX / 8;
+    atomic_store_explicit(&space->node[node].medium_open, VARVE__NO_REGION, memory_order_relaxed);
+  }
+  for (uint32_t r = 0; r < space->region_high; ++r) {
+    const struct varve_region *region = &space->regions[r];
+    uint32_t top = atomic_load_explicit(&region->top, memory_order_relaxed);
+    if (atomic_load_explicit(&region->kind, memory_order_relaxed) != REGION_MEDIUM || top > least[region->node])
+      continue;
+    least[region->node] = top;
+    atomic_store_explicit(&space->node[region->node].medium_open, r, memory_order_relaxed);
+  }
+}
+
+static void note_plan(struct varve_heap *heap) {
+  struct varve_plan *plan = heap->plan;
+  varve_collection_stats *stats = &heap->current;
+  stats->bytes_moved += atomic_load_explicit(&plan->moved_words, memory_order_relaxed) * 8;
+  stats->bytes_fixed_in_place = atomic_load_explicit(&plan->in_place_words, memory_order_relaxed) * 8;
+  stats->blocks_freed = atomic_load_explicit(&plan->freed_blocks, memory_order_relaxed);
+  stats->groups = plan->group_count;
+  for (uint32_t i = 0; i < plan->group_count; ++i) stats->splits += plan->groups[i].splits;
+}
+
+void varve__release_finish(struct varve_heap *heap) {
+  struct varve_space *space = &heap->space;
+  heap->live_bytes = 0;
+  for (uint32_t r = 0; r < space->region_high; ++r) finish_region(heap, r);
+  heap->current.regions_freed += varve__large_release_regions(space);
+  renumber(heap);
+  open_mediums(space);
+  note_plan(heap);
+}
