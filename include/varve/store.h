@@ -28,10 +28,12 @@ static inline void varve_store(varve_mutator *mutator, void *object, varve_word 
   varve_store_log(mutator, slot, word);
 }
 
-/** The first store into a slot of an object that this mutator allocated since its last safepoint. */
+/** The first store into a slot of an object that this mutator allocated since its last safepoint. Relaxed atomic, which
+ *  keeps compilers from joining neighbouring slots into one wide load and store: words that were stored to a frame just
+ *  before could not be forwarded to it, and building trees took a third longer. */
 static inline void varve_init(varve_mutator *mutator, void *object, varve_word *slot, varve_word word) {
   (void)object;
-  *slot = word;
+  __atomic_store_n(slot, word, __ATOMIC_RELAXED);
   varve_store_log(mutator, slot, word);
 }
 

@@ -29,7 +29,7 @@ static varve_word make(varve_mutator *me, unsigned depth) {
   f.left = make(me, depth - 1);
   f.right = make(me, depth - 1);
   struct node *node = take(me, NODE, sizeof *node);
-  return fill(me, node, root(&f.left), root(&f.right));
+  return fill(me, node, f.left, f.right);
 }
 
 static uint32_t count_nodes(varve_word tree) {

@@ -34,7 +34,7 @@ static varve_word make(varve_mutator *me, unsigned depth) {
   f.left = make(me, depth - 1);
   f.right = make(me, depth - 1);
   struct node *node = take(me, NODE, sizeof *node);
-  return fill(me, node, root(&f.left), root(&f.right), depth);
+  return fill(me, node, f.left, f.right, depth);
 }
 
 static void populate(varve_mutator *me, varve_word tree, unsigned depth) {

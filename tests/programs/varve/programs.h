@@ -54,10 +54,6 @@ static inline size_t payload_length(const struct payload *payload) {
   return varve_object_bytes(&payload->head) - sizeof *payload - varve_host_byte(&payload->head);
 }
 
-/* Read a slot of a frame by itself. A compiler that reads two neighbours at once, soon after the second was stored,
- * makes the processor wait for that store: a third of the time of a tree. */
-static inline varve_word root(const varve_word *slot) { return varve_load(slot); }
-
 /* An array of nulls. */
 varve_word take_array(varve_mutator *me, size_t count);
 

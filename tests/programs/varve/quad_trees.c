@@ -28,7 +28,7 @@ static varve_word make(varve_mutator *me, unsigned depth) {
   VARVE_FRAME_ARRAY(f, me, 4);
   for (int k = 0; k < 4; ++k) f.slot[k] = make(me, depth - 1);
   struct node *node = take(me, NODE, sizeof *node);
-  for (int k = 0; k < 4; ++k) varve_init(me, node, &node->child[k], root(&f.slot[k]));
+  for (int k = 0; k < 4; ++k) varve_init(me, node, &node->child[k], f.slot[k]);
   return varve_tag(node, 0);
 }
 
