@@ -13,7 +13,7 @@ width = 420 + 340 * panels
 set terminal svg size width, 440 font "sans-serif,13" background "#ffffff"
 set output output
 set multiplot layout 1, panels title heading font ",15" \
-  margins screen 0.07, screen 1 - 200.0 / width, screen 0.15, screen 0.83 spacing screen 0.05
+  margins screen 0.08, screen 1 - 200.0 / width, screen 0.15, screen 0.83 spacing screen 0.05
 set logscale xy
 set xrange [left:right]
 set yrange [least:most]

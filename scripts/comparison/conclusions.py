@@ -39,8 +39,22 @@ def memory(figures):
     kept = sum(run["rss"] <= bound for run, bound in runs)
     counts = [(name, *figures.completed(name, least)) for name in ["varve", *limited(figures)]]
     completed = ", ".join(f"{name} {done} of {tried}" for name, done, tried in counts)
-    return (f"**Small heaps.** In {factor_text(least)} these complete: {completed}. Varve's process stayed below its "
-            f"limit x {tables.ROUND} + {tables.BESIDES // tables.MIB} MiB in {kept} of {len(runs)} runs.")
+    return (f"**Small heaps.** In {factor_text(least)} these complete: {completed}.{smallest(figures)} Varve's "
+            f"process stayed below its limit x {tables.ROUND} + {tables.BESIDES // tables.MIB} MiB in {kept} of "
+            f"{len(runs)} runs.")
+
+
+def smallest(figures):
+    """The smallest heaps as geometric means, over the programs for which all have one."""
+    names = ["varve", *limited(figures)]
+    found = [[figures.smallest.get((bench, name), {}).get("limit") for name in names] for bench in figures.benches()]
+    ratios = [[limit / figures.lives[bench] for limit in limits]
+              for bench, limits in zip(figures.benches(), found) if all(limits)]
+    if not ratios:
+        return ""
+    means = [f"{name} {geometric_mean(column):.2f}" for name, column in zip(names, zip(*ratios))]
+    return (f" The smallest heap is, in multiples of the live size and over the {len(ratios)} programs that all of "
+            f"them complete, {', '.join(means)}.")
 
 
 def explicit_free(figures):

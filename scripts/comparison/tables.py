@@ -122,10 +122,10 @@ def loss_text(lost):
         return ""
     worst = min(lost, key=lambda loss: loss.ratio or 0)
     where = f" at {worst.factor:g} x" if worst.factor else ""
-    count = f" ({len(lost)} sizes)" if len(lost) > 1 else ""
-    unclear = "" if any(loss.clear for loss in lost) else " (not clear)"
-    how = f"{worst.ratio:.2f} x" if worst.ratio is not None else "completes alone"
-    return how + where + count + unclear
+    count = f", {len(lost)} sizes" if len(lost) > 1 else ""
+    unclear = "" if any(loss.clear for loss in lost) else "~ "
+    how = f"{worst.ratio:.2f} x" if worst.ratio is not None else "alone"
+    return unclear + how + where + count
 
 
 def smallest(figures):

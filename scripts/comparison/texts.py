@@ -53,10 +53,11 @@ Eight programs, written once for Varve and again for each of the others, to one 
   With a *limit* a program that needs more runs out of memory; with a *goal* it takes more.
 * **Order.** Rounds through all programs, heap sizes and contenders; those that are compared stand next to each other,
   and each round begins with another one. So a machine that grows slower does so for all.
-* **Figures.** Medians of up to {runs} runs, with the smallest and largest. A run may take {timeout:g} s (Java
-  that much for each of its repetitions); what timed out is not tried again. Time is that of the program without the start of its process; a process runs it once. Java
-  runs it {warm} times before, to compile it: its time is that of the last run, its CPU time and memory are those of
-  all of them. The others pay for their first page faults in the run that is measured; Java paid before.
+* **Figures.** Medians of up to {runs} runs, with the smallest and largest. A run may take {timeout:g} s (Java that much
+  for each of its repetitions); what timed out is not tried again. Time is that of the program without the start of its
+  process; a process runs it once. Java runs it {warm} times before, to compile it: its time is that of the last run,
+  its CPU time and memory are those of all of them. The others pay for their first page faults in the run that is
+  measured; Java paid before.
 * **Memory** is the peak of the process (`ru_maxrss`); below 20 MiB or so it is not known: a dash.
 * **Failures** are results. A contender that fails in one run of several has failed there. *Refused*: the heap is below
   the least that it takes. *Impossible*: the program cannot be written for it.
@@ -124,7 +125,9 @@ LOSSES = """## Where we lose, and why
 
 {table}{notes}"""
 
-LOST = """The worst ratio of each contender that is somewhere faster than Varve, and at which heap size.
+LOST = """The worst ratio of each contender that is somewhere faster than Varve, at which heap size, and at how many sizes it
+is faster. "~": not clear, so within the spreads or from single runs. "alone": it completes and Varve does not, or, of
+those without a bound, Varve does not at the size that they are compared with.
 
 {table}
 
