@@ -126,8 +126,8 @@ LOSSES = """## Where we lose, and why
 {table}{notes}"""
 
 LOST = """The worst ratio of each contender that is somewhere faster than Varve, at which heap size, and at how many
-sizes it is faster. "~": not clear, so within the spreads or from single runs. "alone": it completes and Varve does not, or,
-of those without a bound, Varve does not at the size that they are compared with.
+sizes it is faster. "~": not clear, so within the spreads or from single runs. "alone": it completes and Varve does not,
+or, of those without a bound, Varve does not at the size that they are compared with.
 
 {table}
 
