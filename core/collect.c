@@ -164,6 +164,7 @@ static void end(struct varve_heap *heap, uint64_t began) {
   stats->committed = atomic_load_explicit(&heap->space.committed, memory_order_relaxed) *
                      (uint64_t)(VARVE__REGION_BYTES + VARVE__SIDE_BYTES);
   stats->total_ns = varve__clock_ns() - began;
+  varve__policy_note_cost(heap);
   report(heap);
   varve__roots_unlock(heap->roots);
   atomic_fetch_add(&heap->collections, 1);

@@ -61,6 +61,7 @@ static void slide_block(struct fixer *fixer, uint32_t block) {
   while (at < VARVE__BLOCK_WORDS) {
     varve_object *object = (varve_object *)(base + at * 8);
     uint64_t words = varve_object_bytes(object) / 8;
+    walk_fetch(base + at * 8, words);
     slide_object(&hot, layouts, object, words, (rank < b.split ? b.dst1 : b.dst2) + (uint64_t)rank * 8);
     rank += (uint32_t)words;
     at = walk_find(bitmap, at + words, VARVE__BLOCK_WORDS, true);

@@ -26,6 +26,14 @@ struct varve_marker;
 struct varve_plan;
 struct varve__mutator;
 
+/* What collections cost with all workers, with half of them, a quarter ... (policy.c). */
+#define VARVE__TEAMS 9u
+struct varve_teams {
+  uint32_t next;                /* index of the team for the next collection: options.workers >> next */
+  uint32_t turn;
+  uint64_t cost[VARVE__TEAMS];  /* nanoseconds per MiB in use, smoothed; 0: not tried */
+};
+
 struct varve_heap {
   varve_options options; /* resolved */
   uint32_t slot_tags, ref_tags;
@@ -56,6 +64,7 @@ struct varve_heap {
   bool satisfied;              /* the plan of this pause leaves room for that */
   uint64_t live_bytes;         /* after the last collection */
   size_t root_tasks;           /* of this pause */
+  struct varve_teams teams;
 
   struct varve_lock stats_lock;
   varve_collection_stats current; /* being filled in a pause */

@@ -12,6 +12,8 @@ bool varve__policy_is_pressed(const struct varve_heap *heap);
 uint64_t varve__policy_dense_words(const struct varve_heap *heap, uint64_t words);
 /* How many workers the collection that begins now uses. World stopped. */
 uint32_t varve__policy_workers(const struct varve_heap *heap);
+/* Worker 0, at the end of a pause: learn what it cost. */
+void varve__policy_note_cost(struct varve_heap *heap);
 /* Set the budget until the next collection from what is in use now. World stopped. */
 void varve__policy_set_budget(struct varve_heap *heap);
 

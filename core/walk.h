@@ -30,6 +30,18 @@ static inline size_t walk_find(const uint64_t *bitmap, size_t from, size_t end, 
   return end;
 }
 
+#define WALK_AHEAD 2048u /* bytes */
+#define WALK_FETCH_WORDS 8u
+
+/* An object of more than a line is walked over: fetch as much as it is long, some way ahead. Steps of such sizes are
+ * irregular to a hardware prefetcher, and waiting for each header was half of the time of a walk over objects of a few
+ * hundred bytes. Beyond the heap's end a prefetch does nothing. */
+static inline void walk_fetch(uint64_t at, uint64_t words) {
+  if (words <= WALK_FETCH_WORDS) return;
+  uint64_t end = at + (words * 8 < 2 * WALK_AHEAD ? words * 8 : 2 * WALK_AHEAD);
+  for (; at < end; at += 64) __builtin_prefetch((const void *)(at + WALK_AHEAD));
+}
+
 /* Objects marked in words [0, words) of a piece of heap that starts at `base`. */
 static inline __attribute__((always_inline)) void walk_words(uint64_t base, const uint64_t *bitmap, size_t words,
                                                              walk_object_fn *visit, void *context) {
@@ -37,6 +49,7 @@ static inline __attribute__((always_inline)) void walk_words(uint64_t base, cons
   while (at < words) {
     varve_object *object = (varve_object *)(base + at * 8);
     uint64_t size = varve_object_bytes(object) / 8;
+    walk_fetch(base + at * 8, size);
     visit(context, object, size);
     at = walk_find(bitmap, at + size, words, true);
   }
