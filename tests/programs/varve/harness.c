@@ -24,7 +24,7 @@ static const struct program {
   bool one_result; /* the threads do one job; the first has its checksum */
 } programs[] = {
   {"binary_trees", binary_trees, 6, 28, 1, false},
-  {"gcbench", gcbench, 8, 28, 1, false},
+  {"gcbench", gcbench, 9, 28, 1, false},
   {"quad_trees", quad_trees, 5, 14, 1, false},
   {"lru", lru, 1, 1u << 29, 1, false},
   {"fragment", fragment, 1, 1u << 29, 1, false},
