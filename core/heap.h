@@ -29,7 +29,8 @@ struct varve__mutator;
 /* What collections cost with all workers, with half of them, a quarter ... (policy.c). */
 #define VARVE__TEAMS 9u
 struct varve_teams {
-  uint32_t next;                /* index of the team for the next collection: options.workers >> next */
+  _Atomic uint32_t next;        /* index of the team for the next collection: options.workers >> next; written in a
+                                   pause, read by requesters before they stop the others, as a hint */
   uint32_t turn;
   uint64_t cost[VARVE__TEAMS];  /* nanoseconds per MiB in use, smoothed; 0: not tried */
 };

@@ -43,20 +43,19 @@ static bool is_adaptive(const struct varve_heap *heap) {
 }
 
 uint32_t varve__policy_workers(const struct varve_heap *heap) {
-  if (is_adaptive(heap)) return heap->options.workers >> heap->teams.next;
+  if (is_adaptive(heap)) return heap->options.workers >> atomic_load_explicit(&heap->teams.next, memory_order_relaxed);
   return heap->options.parallel_min ? 1 : heap->options.workers;
 }
 
-static uint32_t cheapest(const struct varve_teams *teams) {
-  uint32_t best = teams->next;
+static uint32_t cheapest(const struct varve_teams *teams, uint32_t best) {
   for (uint32_t i = 0; i < VARVE__TEAMS; ++i)
     if (teams->cost[i] && teams->cost[i] < teams->cost[best]) best = i;
   return best;
 }
 
-/* The cheapest, or a neighbour of it whose turn it is. */
-static uint32_t choose_team(struct varve_teams *teams, uint32_t workers) {
-  uint32_t best = cheapest(teams), other = ++teams->turn % 2 ? best + 1 : best - 1;
+/* The cheapest, or a neighbour of it whose turn it is. `last` has a cost. */
+static uint32_t choose_team(struct varve_teams *teams, uint32_t last, uint32_t workers) {
+  uint32_t best = cheapest(teams, last), other = ++teams->turn % 2 ? best + 1 : best - 1;
   if (other >= VARVE__TEAMS || !(workers >> other)) return best;
   if (!teams->cost[other]) return other;
   uint32_t period = teams->cost[other] * 2 > teams->cost[best] * 3 ? TRY_DEAR_AGAIN : TRY_AGAIN;
@@ -74,8 +73,7 @@ void varve__policy_note_cost(struct varve_heap *heap) {
   uint64_t now = spent / ((stats->live_before >> 20) + 1) + 1;
   if (*cost && now > 2 * *cost) now = 2 * *cost;
   *cost = *cost ? (*cost * 3 + now) / 4 : now;
-  teams->next = team;
-  teams->next = choose_team(teams, heap->options.workers);
+  atomic_store_explicit(&teams->next, choose_team(teams, team, heap->options.workers), memory_order_relaxed);
 }
 
 void varve__policy_set_budget(struct varve_heap *heap) {
