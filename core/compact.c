@@ -10,7 +10,7 @@
  *            P1 (plan.h) the copy goes down, word by word from the low end, so it may overlap itself.
  * Called by  collect.c; world stopped.   Needs  the plan.   Leaves  every slot of a live object and every root refers
  *            to a new address.
- * Cost       one read and one write of what moves; per slot three prefetched table reads.   Memory  none.
+ * Cost       one read and one write of what moves; per slot three table reads, two of them prefetched.   Memory  none.
  */
 #include "core/compact.h"
 

@@ -35,7 +35,7 @@ typedef struct varve_collection_stats {
   uint64_t blocks_dense, blocks_pinned; /* skipped: too full to be worth moving; held in place */
   uint64_t blocks_freed, regions_freed;
   uint64_t large_freed, large_moved;
-  uint64_t mark_overflows; /* entries dropped because the segment pool was empty, and rescanned */
+  uint64_t mark_overflows; /* objects left to a later round because the segment pool was empty */
   uint64_t steals;
   varve_worker_stats worker[VARVE_STATS_WORKERS];
 } varve_collection_stats;

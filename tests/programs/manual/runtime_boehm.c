@@ -10,7 +10,7 @@
 
 #include "../varve/harness.h"
 
-const bool runtime_collects = true, runtime_knows_live = false;
+const bool runtime_collects = true;
 
 static uint64_t collection_began, pause_began;
 
@@ -34,14 +34,3 @@ void runtime_open(const struct request *request) {
     harness_quit(EXIT_MEMORY, "out of memory at the start");
   GC_set_on_collection_event(on_event);
 }
-
-void *runtime_attach(unsigned thread) {
-  (void)thread;
-  return NULL;
-}
-
-void runtime_detach(void *me) { (void)me; }
-
-uint64_t runtime_live(void) { return 0; }
-
-void runtime_close(void) {}

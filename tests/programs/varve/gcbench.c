@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* gcbench.c -- trees built from the bottom and from the top, a tree that lives, an array without references. */
-#include "programs.h"
+#include "trees.h"
 
 struct node {
-  varve_object head;
-  varve_word left, right; /* stored once more when the tree grows from the top */
+  struct tree tree; /* its references are stored once more when the tree grows from the top */
   uint64_t i, j;
 };
 
 static varve_layout NODE;
 
 void gcbench_prepare(varve_heap *heap) {
-  static const uint32_t slots[] = {offsetof(struct node, left), offsetof(struct node, right)};
+  static const uint32_t slots[] = {offsetof(struct tree, left), offsetof(struct tree, right)};
   register_layout(heap, &(varve_layout_desc){.name = "node", .kind = VARVE_LAYOUT_OFFSETS, .offsets = slots,
                                              .offset_count = 2}, &NODE);
 }
@@ -19,8 +18,8 @@ void gcbench_prepare(varve_heap *heap) {
 static struct node *node_of(varve_word word) { return (struct node *)varve_untag(word); }
 
 static inline varve_word fill(varve_mutator *me, struct node *node, varve_word left, varve_word right, uint64_t i) {
-  varve_init(me, node, &node->left, left);
-  varve_init(me, node, &node->right, right);
+  varve_init(me, node, &node->tree.left, left);
+  varve_init(me, node, &node->tree.right, right);
   node->i = i;
   node->j = 0;
   return varve_tag(node, 0);
@@ -42,11 +41,11 @@ static void populate(varve_mutator *me, varve_word tree, unsigned depth) {
   VARVE_FRAME(f, me, tree);
   f.tree = tree;
   varve_word left = leaf(me, depth - 1);
-  varve_store(me, node_of(f.tree), &node_of(f.tree)->left, left);
+  varve_store(me, node_of(f.tree), &node_of(f.tree)->tree.left, left);
   varve_word right = leaf(me, depth - 1);
-  varve_store(me, node_of(f.tree), &node_of(f.tree)->right, right);
-  populate(me, node_of(f.tree)->left, depth - 1);
-  populate(me, node_of(f.tree)->right, depth - 1);
+  varve_store(me, node_of(f.tree), &node_of(f.tree)->tree.right, right);
+  populate(me, node_of(f.tree)->tree.left, depth - 1);
+  populate(me, node_of(f.tree)->tree.right, depth - 1);
 }
 
 static varve_word top(varve_mutator *me, unsigned depth) {
@@ -54,28 +53,6 @@ static varve_word top(varve_mutator *me, unsigned depth) {
   f.tree = leaf(me, depth);
   populate(me, f.tree, depth);
   return f.tree;
-}
-
-static uint32_t count_nodes(varve_word tree) {
-  const struct node *node = node_of(tree);
-  return node->left ? 1 + count_nodes(node->left) + count_nodes(node->right) : 1;
-}
-
-/* A long count has safepoints, so that it holds up nobody's collection. */
-static uint32_t count(varve_mutator *me, varve_word tree, unsigned depth) {
-  if (depth < POLL_DEPTH) return count_nodes(tree);
-  VARVE_FRAME(f, me, right);
-  f.right = node_of(tree)->right;
-  uint32_t left = count(me, node_of(tree)->left, depth - 1);
-  varve_poll(me);
-  return 1 + left + count(me, f.right, depth - 1);
-}
-
-static uint32_t stretch(varve_mutator *me, unsigned depth) {
-  VARVE_FRAME(f, me, tree);
-  f.tree = make(me, depth);
-  peak(me);
-  return count(me, f.tree, depth);
 }
 
 static uint64_t *words_of(varve_word array) { return (uint64_t *)(varve_untag(array) + 1); }
@@ -88,20 +65,20 @@ static varve_word take_words(varve_mutator *me, uint64_t length, uint64_t filled
 }
 
 static uint32_t repeat(varve_mutator *me, uint32_t c, uint64_t times, unsigned depth,
-                       varve_word (*build)(varve_mutator *, unsigned)) {
+                       make_tree_fn *build) {
   VARVE_FRAME(f, me, tree);
   for (uint64_t k = 0; k < times; ++k) {
     f.tree = 0;
     f.tree = build(me, depth);
   }
-  return mix(c, count(me, f.tree, depth));
+  return mix(c, tree_count(me, f.tree, depth));
 }
 
 uint32_t gcbench(const struct job *job) {
   varve_mutator *me = job->me;
   unsigned n = (unsigned)job->size;
   VARVE_FRAME(f, me, tree, array);
-  uint32_t c = mix(0, stretch(me, n));
+  uint32_t c = mix(0, tree_stretch(me, n, make));
   f.tree = top(me, n - 2);
   f.array = take_words(me, UINT64_C(2) << n, UINT64_C(1) << n);
   for (unsigned depth = 4; depth <= n - 2; depth += 2) {
@@ -109,7 +86,7 @@ uint32_t gcbench(const struct job *job) {
     c = repeat(me, c, times, depth, top);
     c = repeat(me, c, times, depth, make);
   }
-  c = mix(c, count(me, f.tree, n - 2));
+  c = mix(c, tree_count(me, f.tree, n - 2));
   c = mix(c, node_of(f.tree)->i);
   return mix(c, words_of(f.array)[1000]);
 }
