@@ -2,6 +2,8 @@
 /* fix.c -- slots given in ranges: by root tables, arrays, and layouts that fix.h leaves to this file. */
 #include "core/fix.h"
 
+#include "regions/filter.h"
+
 static void fix_range_bitmap(struct fix_hot *hot, varve_word *base, size_t stride, size_t count,
                              const uint64_t *bitmap) {
   for (size_t first = 0; first < count; first += 64) {
@@ -20,11 +22,15 @@ static void fix_range_stride(struct fix_hot *hot, varve_word *base, size_t strid
     fix(hot, (varve_word *)at, __atomic_load_n((varve_word *)at, __ATOMIC_RELAXED));
 }
 
-/* Neighbouring words, in eights: an eight without any address of the heap costs a few vector operations. */
-static void fix_range_dense(struct fix_hot *hot, const struct varve_space *space, varve_word *words, size_t count) {
+/* Neighbouring words. */
+static void fix_range_dense(struct fix_hot *hot, varve_word *words, size_t count) {
+  struct filter filter = filter_open(hot->forward.base, hot->forward.bytes);
   size_t i = 0;
-  for (; i + 8 <= count; i += 8)
-    if (space_count_eight(space, words + i)) fix_range_stride(hot, words + i, 8, 8);
+  for (; i + FILTER_WORDS <= count; i += FILTER_WORDS)
+    for (uint64_t found = filter_words(&filter, words + i); found; found &= found - 1) {
+      varve_word *slot = words + i + bits_lowest(found);
+      fix(hot, slot, *slot);
+    }
   fix_range_stride(hot, words + i, 8, count - i);
 }
 
@@ -33,7 +39,7 @@ static void range_for_fix(struct varve_visitor *visitor, varve_word *base, size_
   struct fixer *fixer = visitor->context;
   struct fix_hot hot = fix_open(fixer, ref ? fixer->heap->ref_tags : fixer->heap->slot_tags);
   if (bitmap) fix_range_bitmap(&hot, base, stride, count, bitmap);
-  else if (stride == 8) fix_range_dense(&hot, &fixer->heap->space, base, count);
+  else if (stride == 8) fix_range_dense(&hot, base, count);
   else fix_range_stride(&hot, base, stride, count);
   fix_put(&hot);
 }

@@ -19,10 +19,11 @@
 #include "core/marker.h"
 #include "core/root.h"
 #include "core/scan.h"
+#include "regions/filter.h"
 
 #define PIECE_WORDS_MIN 2048u /* slots scanned at a time in large arrays */
 #define PIECES_MAX 0x8000u
-#define ROOT_WORDS 1024u      /* roots read before marking from them; a multiple of 64 */
+#define ROOT_WORDS 1024u      /* roots read between two looks at the stack; a multiple of 64 */
 #define RING 64u              /* at most so many entries wait for their header */
 #define FIRST_SLOTS 24u       /* bytes from a header to what is prefetched with it: mostly the same line */
 #define CHORE_OBJECTS 64u     /* objects between two looks at hungry workers */
@@ -175,18 +176,6 @@ static void enter_stride(struct mark_worker *worker, varve_word *base, size_t st
   for (size_t i = 0; i < count; ++i, at += stride) enter_slow(worker, *(varve_word *)at, tags);
 }
 
-/* Eight words with some address of the heap among them. Which are references cannot be predicted, so they are gathered
- * without a branch. */
-SCAN_INLINE void enter_eight(struct hot *hot, const varve_word *words) {
-  varve_word found[8];
-  unsigned count = 0;
-  for (unsigned k = 0; k < 8; ++k) {
-    found[count] = words[k];
-    count += (words[k] - hot->base < hot->bytes) & (hot->tags >> (words[k] & 7));
-  }
-  for (unsigned k = 0; k < count; ++k) enter(hot, found[k]);
-}
-
 SCAN_INLINE bool make_room(struct hot *hot, size_t entries) {
   if (VARVE_LIKELY((size_t)(hot->high - hot->top) >= entries)) return true;
   put(hot);
@@ -195,16 +184,17 @@ SCAN_INLINE bool make_room(struct hot *hot, size_t entries) {
   return room;
 }
 
-/* Neighbouring words, in eights: an eight without any address of the heap costs a few vector operations. */
+/* Neighbouring words. Which of them are references cannot be predicted, so that is no branch. */
 SCAN_INLINE void enter_dense_as(struct mark_worker *worker, const varve_word *words, size_t count, uint32_t tags,
                                 bool alone) {
-  const struct varve_space *space = &worker->heap->space;
   struct hot hot = open_hot(worker, tags, alone);
+  struct filter filter = filter_open(hot.base, hot.bytes);
   size_t i = 0;
-  for (; i + 8 <= count; i += 8) {
-    if (!space_count_eight(space, words + i)) continue;
-    if (!make_room(&hot, 8)) break;
-    enter_eight(&hot, words + i);
+  for (; i + FILTER_WORDS <= count; i += FILTER_WORDS) {
+    uint64_t found = filter_words(&filter, words + i);
+    if (!found) continue;
+    if (!make_room(&hot, bits_count(found))) break;
+    for (; found; found &= found - 1) enter(&hot, words[i + bits_lowest(found)]);
   }
   close_hot(&hot);
   for (; i < count; ++i) enter_slow(worker, words[i], tags);
@@ -236,16 +226,19 @@ void varve__mark_slot_range(struct varve_visitor *visitor, varve_word *base, siz
   else enter_stride(worker, base, stride, count, tags);
 }
 
-/* Roots come in large tables: mark from each thousand before reading the next, or the stack would have to hold them
- * all. (A trace function's slots must not be handled so: it runs inside the loop.) */
+/* Roots come in large tables: mark from those found before reading on, or the stack would have to hold them all; but not
+ * from a few, or the rings would run empty too often. (A trace function's slots must not be handled so: it runs inside
+ * the loop.) */
 void varve__mark_root_range(struct varve_visitor *visitor, varve_word *base, size_t stride, size_t count,
                             const uint64_t *bitmap, bool ref) {
+  struct mark_worker *worker = visitor->context;
   for (size_t from = 0; from < count; from += ROOT_WORDS) {
     size_t some = count - from < ROOT_WORDS ? count - from : ROOT_WORDS;
     varve__mark_slot_range(visitor, (varve_word *)((char *)base + from * stride), stride, some,
                            bitmap ? bitmap + from / 64 : NULL, ref);
-    varve__mark_drain(visitor->context);
+    if (!deque_is_empty(&worker->deque) || !mark_has_room(worker)) varve__mark_drain(worker);
   }
+  varve__mark_drain(worker);
 }
 
 /* ---- objects ---- */

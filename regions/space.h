@@ -178,13 +178,6 @@ void varve__space_list_broken(struct varve_space *space, const uint32_t *regions
 static inline bool space_contains(const struct varve_space *space, uint64_t address) {
   return address - space->base < space->bytes;
 }
-/* How many of eight neighbouring words hold an address of the range, whatever their tags. Compiles to vector code. */
-static inline unsigned space_count_eight(const struct varve_space *space, const varve_word *words) {
-  uint64_t base = space->base, bytes = space->bytes;
-  unsigned count = 0;
-  for (unsigned k = 0; k < 8; ++k) count += words[k] - base < bytes;
-  return count;
-}
 static inline size_t space_word(const struct varve_space *space, uint64_t address) {
   return (address - space->base) >> 3;
 }
