@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* mark.c -- the mark phase: workers, their memory, stealing, the end of marking, and what found no room.
  *
- * Overflow   A child that finds no room on its worker's stack stays grey, and its block is set pending. When all workers
+ * Overflow   A child that finds no room on its worker's stack is left grey, and its block is set pending. When all workers
  *            are idle, they collect the grey objects of pending blocks, with no marking going on, as many as fill half of
  *            the pool, and marking goes on from those. Every object is scanned once, and each round scans at least one:
  *            complete with any pool. No header is read when an object is deferred; grey is told from black by the bits.
@@ -159,8 +159,8 @@ static bool is_grey(const struct varve_space *space, uint64_t index, uint64_t wo
   return words > 1 && !(space->bitmap[(index + 1) >> 6] >> ((index + 1) & 63) & 1);
 }
 
-/* Put a grey object on the stack; without room it stays deferred. Of a large object only the start bit tells, but it has
- * the block to itself. */
+/* Put a grey object on the stack. Without room it stays deferred. Of a large object only
+ * the start bit tells, but it has the block to itself. */
 static void collect_object(void *context, varve_object *object, uint64_t words) {
   struct mark_worker *worker = context;
   const struct varve_space *space = &worker->heap->space;
@@ -169,7 +169,7 @@ static void collect_object(void *context, varve_object *object, uint64_t words) 
   worker->left = !may_push(worker);
   if (worker->left) return;
   --worker->quota;
-  worker->current->entries[worker->current->count++] = index;
+  worker->current->entries[worker->current->count++] = index | MARK_CLAIMED;
 }
 
 static void collect_block(struct mark_worker *worker, uint32_t block) {
@@ -222,6 +222,7 @@ void varve__mark_finish(struct varve_heap *heap) {
 /* ---- before marking ---- */
 
 static void reset_worker(struct mark_worker *worker) {
+  worker->eager -= worker->eager > 0;
   memset(&worker->stats, 0, sizeof worker->stats);
   worker->overflows = 0;
   atomic_store_explicit(&worker->deque.top, 0, memory_order_relaxed);

@@ -77,7 +77,9 @@ void varve__mark_return_segments(struct mark_worker *worker) {
 /* The object's header is not read: it is mostly not in the cache. */
 __attribute__((noinline)) void varve__mark_defer(struct mark_worker *worker, uint64_t index) {
   struct varve_space *space = &worker->heap->space;
+  uint64_t bit = UINT64_C(1) << (index & 63);
   uint32_t block = (uint32_t)(index / VARVE__BLOCK_WORDS);
+  if (!worker->alone && __atomic_fetch_or(&space->bitmap[index >> 6], bit, __ATOMIC_RELAXED) & bit) return;
   if (space->blocks[block].kind == BLOCK_MEDIUM) block -= block % VARVE__REGION_BLOCKS;
   ++worker->overflows;
 #ifndef VARVE_PLANT_LOST_OVERFLOW

@@ -2,13 +2,15 @@
 /* marker.h -- what the files of the mark phase share: mark.c (the phase as a whole), mark_stack.c (private stacks) and
  * mark_loop.c (the loop).
  *
- * Words      grey    the object's start bit is set and the bits of its other words are not: it is reachable and has not
- *                    been scanned. Somebody holds an entry for it, or its block is pending.
+ * Words      white   the object's start bit is clear.
+ *            grey    the start bit is set and the bits of its other words are not: it is reachable and has not been scanned.
  *            black   all of its bits are set: it has been scanned, or is being scanned. (An object of one word is black
- *                    as soon as it is marked; it has nothing to scan.)
- *            entry   64 bits on a mark stack. Bits 0..47: index of a word of the heap; bits 48..63: piece. Piece 0: the
- *                    grey object that starts there. Piece p: the p-th stretch of slots of the black array there.
- * Invariants K1 whoever sets a start bit makes the only entry for the object, or sets its block pending.
+ *                    as soon as it is marked; it has nothing to scan. A large object has only its start bit.)
+ *            entry   64 bits on a mark stack. Bits 0..46: index of a word of the heap; bit 47: claimed; bits 48..63: piece.
+ *                    Piece 0: the object that starts there. Piece p: the p-th stretch of slots of the black array there.
+ * Invariants K1 whoever turns an object grey makes the only claimed entry for it, or sets its block pending. Whoever turns a
+ *               white object black scans it. An entry that is not claimed, for an object that is not white, is stale.
+ *               (All entries of a lone worker are claimed; they do not say so.)
  *            K2 entries are in rings, on the current segment, in a deque, or in the hands of one thief; nowhere else.
  */
 #ifndef VARVE_CORE_MARKER_H
@@ -20,7 +22,8 @@
 #include "core/segment.h"
 #include "varve/stats.h"
 
-#define MARK_INDEX_MASK ((UINT64_C(1) << 48) - 1)
+#define MARK_INDEX_MASK ((UINT64_C(1) << 47) - 1)
+#define MARK_CLAIMED (UINT64_C(1) << 47)
 #define MARK_PIECE_SHIFT 48
 #define MARK_TEST_RING 16u /* children that wait for their bitmap word */
 #define MARK_DEPTHS 4u
@@ -30,6 +33,8 @@ struct mark_worker {
   struct varve_segment *current; /* the private stack's top; full segments go to the deque */
   struct varve_segment *spare;
   bool alone;                    /* the only worker of this pause: marks without atomic operations */
+  uint32_t eager;                /* pauses for which this worker claims children when it pushes them; 0: when it visits them */
+  uint32_t stale;                /* entries found stale in this window */
   uint32_t last_victim;
   uint32_t quota;                /* collecting deferred objects: entries this worker may still push */
   bool left;                     /* and that it left some in the block */
@@ -71,7 +76,7 @@ void varve__mark_adopt_segment(struct mark_worker *worker, struct varve_segment 
 void varve__mark_share(struct mark_worker *worker);
 /* Give the empty segments back to the pool; no worker runs. */
 void varve__mark_return_segments(struct mark_worker *worker);
-/* Leave the grey object at the word to a later round. */
+/* There is no room for an entry: leave the object at the word to a later round. */
 void varve__mark_defer(struct mark_worker *worker, uint64_t index);
 
 /* Is there room for an entry on the current segment? */
