@@ -20,6 +20,7 @@
 #define GROUP_REGIONS_MIN 4u
 #define GROUP_REGIONS_MAX 16u
 #define GROUPS_PER_WORKER 4u
+#define TARGET_AHEAD 4u /* blocks */
 
 /* ---- open and close ---- */
 
@@ -60,15 +61,22 @@ void varve__plan_close(struct varve_heap *heap) {
 
 /* ---- count ---- */
 
+/* In four parts, so that their sums do not wait for each other. */
 static void count_block(struct varve_space *space, uint32_t block) {
+  enum { PARTS = 4, PART = VARVE__BLOCK_LINES / PARTS };
   const uint64_t *bitmap = space_block_bitmap(space, block);
   uint16_t *ranks = space->ranks + (size_t)block * VARVE__BLOCK_LINES;
-  unsigned live = 0;
-  for (unsigned line = 0; line < VARVE__BLOCK_LINES; ++line) {
-    ranks[line] = (uint16_t)live;
-    live += bits_count(bitmap[line]);
+  unsigned live[PARTS] = {0}, before = 0;
+  for (unsigned line = 0; line < PART; ++line)
+    for (unsigned part = 0; part < PARTS; ++part) {
+      ranks[part * PART + line] = (uint16_t)live[part];
+      live[part] += bits_count(bitmap[part * PART + line]);
+    }
+  for (unsigned part = 0; part < PARTS; ++part) {
+    for (unsigned line = 0; line < PART; ++line) ranks[part * PART + line] += (uint16_t)before;
+    before += live[part];
   }
-  space->blocks[block].live = (uint16_t)live;
+  space->blocks[block].live = (uint16_t)before;
   space->blocks[block].flags = 0;
 }
 
@@ -444,18 +452,14 @@ void varve__plan_undo(struct varve_heap *heap) {
 
 /* ---- target ---- */
 
-/* The word of the block that holds its live word number `rank`; there is one. */
+/* The word of the block that holds its live word number `rank`; there is one. The search begins where it would be if
+ * objects were evenly spread. */
 static uint32_t select_live(const struct varve_space *space, uint32_t block, uint32_t rank) {
   const uint16_t *ranks = space->ranks + (size_t)block * VARVE__BLOCK_LINES;
-  uint32_t low = 0, high = VARVE__BLOCK_LINES; /* ranks[low] <= rank < ranks[high] */
-  while (high - low > 1) {
-    uint32_t middle = (low + high) / 2;
-    if (ranks[middle] <= rank) low = middle;
-    else high = middle;
-  }
-  uint64_t bits = space_block_bitmap(space, block)[low];
-  for (uint32_t skip = rank - ranks[low]; skip; --skip) bits &= bits - 1;
-  return low * 64 + bits_lowest(bits);
+  uint32_t line = rank * VARVE__BLOCK_LINES / space->blocks[block].live;
+  while (ranks[line] > rank) --line;
+  while (line + 1 < VARVE__BLOCK_LINES && ranks[line + 1] <= rank) ++line;
+  return line * 64 + bits_select(space_block_bitmap(space, block)[line], rank - ranks[line]);
 }
 
 /* The first word of the run of set bits that the word is in. A run begins with an object. */
@@ -519,9 +523,22 @@ static void target_block(struct varve_heap *heap, struct varve_group *group, str
   ++group->splits;
 }
 
+/* Fetch the tables of a block. */
+static void fetch_target(const struct varve_space *space, uint32_t block) {
+  const char *ranks = (const char *)(space->ranks + (size_t)block * VARVE__BLOCK_LINES);
+  const char *bitmap = (const char *)space_block_bitmap(space, block);
+  __builtin_prefetch(ranks);
+  __builtin_prefetch(ranks + 64);
+  for (unsigned i = 0; i < 8; ++i) __builtin_prefetch(bitmap + 64 * i);
+}
+
 static void target_small(struct varve_heap *heap, struct varve_group *group) {
+  const uint32_t *order = heap->plan->order + group->first;
   struct target_cursor c = {0, 0};
-  for (uint32_t i = 0; i < group->count; ++i) target_block(heap, group, &c, heap->plan->order[group->first + i]);
+  for (uint32_t i = 0; i < group->count; ++i) {
+    if (i + TARGET_AHEAD < group->count) fetch_target(&heap->space, order[i + TARGET_AHEAD]);
+    target_block(heap, group, &c, order[i]);
+  }
   close_target(heap, group, &c);
   group->targets = c.index + 1;
 }

@@ -11,6 +11,15 @@ static inline size_t bits_round_up(size_t value, size_t unit) { return (value + 
 static inline unsigned bits_count(uint64_t word) { return (unsigned)__builtin_popcountll(word); }
 /* Index of the lowest set bit; the word is not 0. */
 static inline unsigned bits_lowest(uint64_t word) { return (unsigned)__builtin_ctzll(word); }
+/* Index of set bit number n, counted from 0 at the lowest; the word has more than n. */
+static inline unsigned bits_select(uint64_t word, unsigned n) {
+#ifdef __BMI2__
+  return bits_lowest(__builtin_ia32_pdep_di((uint64_t)1 << n, word));
+#else
+  for (; n; --n) word &= word - 1;
+  return bits_lowest(word);
+#endif
+}
 /* The bits below position `bit`, 0..63. */
 static inline uint64_t bits_below(unsigned bit) { return ((uint64_t)1 << bit) - 1; }
 /* `count` set bits from position `bit` on; count 1..64, bit + count <= 64. */
