@@ -35,6 +35,7 @@ struct mark_worker {
   bool alone;                    /* the only worker of this pause: marks without atomic operations */
   uint32_t eager;                /* pauses for which this worker claims children when it pushes them; 0: when it visits them */
   uint32_t stale;                /* entries found stale in this window */
+  uint64_t sizes;                /* mean distance from an object's header to its last word, in bytes, times REACH_SAMPLES */
   uint32_t last_victim;
   uint32_t quota;                /* collecting deferred objects: entries this worker may still push */
   bool left;                     /* and that it left some in the block */
