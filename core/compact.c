@@ -141,7 +141,7 @@ static void fix_region(struct fixer *fixer, uint32_t region) {
   switch (atomic_load_explicit(&r->kind, memory_order_relaxed)) {
     case REGION_SMALL:
       for (uint32_t b = first; b < first + VARVE__REGION_BLOCKS; ++b)
-        if (space->blocks[b].kind == BLOCK_SMALL && !(space->blocks[b].flags & BLOCK_MOVES) && space->blocks[b].live)
+        if (space->blocks[b].kind == BLOCK_SMALL && !space_moves(space, b) && space->blocks[b].live)
           fix_unit(fixer, b);
       break;
     case REGION_MEDIUM:

@@ -71,7 +71,7 @@ SCAN_INLINE void fix(struct fix_hot *hot, varve_word *slot, varve_word word) {
   uint64_t offset = word - hot->forward.base;
   uint32_t block = (uint32_t)(offset >> VARVE__BLOCK_SHIFT);
   if (offset >= hot->forward.bytes || !(hot->tags >> (word & 7) & 1)) return;
-  if (!(hot->forward.blocks[block].flags & BLOCK_MOVES)) return;
+  if (!forward_moves(&hot->forward, block)) return;
   ++hot->fixed;
   if (block == hot->last_block) {
     fix_now(hot, slot, word);

@@ -19,10 +19,12 @@ struct forward {
   const uint64_t *bitmap;
   const uint16_t *ranks;
   const struct varve_block *blocks;
+  const uint64_t *moves;
 };
 
 static inline struct forward forward_open(const struct varve_space *space) {
-  return (struct forward){space->base, space->bytes, space->bitmap, space->ranks, space->blocks};
+  return (struct forward){space->base, space->bytes, space->bitmap, space->ranks, space->blocks,
+                          space->moves};
 }
 
 static inline const struct varve_block *forward_block(const struct forward *f, uint64_t offset) {
@@ -37,9 +39,13 @@ static inline uint64_t forward_moved(const struct forward *f, uint64_t offset) {
   return (rank < block->split ? block->dst1 : block->dst2) + rank * 8;
 }
 
-/* Bring what forward_moved will read into the cache; the block's descriptor is there. */
+/* Does the block move? So few bits are always in the first cache. */
+static inline bool forward_moves(const struct forward *f, uint32_t block) { return f->moves[block >> 6] >> (block & 63) & 1; }
+
+/* Bring what forward_moved will read into the cache. */
 static inline void forward_prefetch(const struct forward *f, uint64_t offset) {
   size_t line = offset >> VARVE__LINE_SHIFT;
+  __builtin_prefetch(forward_block(f, offset));
   __builtin_prefetch(&f->bitmap[line]);
   __builtin_prefetch(&f->ranks[line]);
 }

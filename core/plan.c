@@ -4,7 +4,7 @@
  * Source     Groups and the one split per block follow from in-order sliding: Abuaiadh et al., OOPSLA 2004 (bit
  *            counting, order kept), with the difference that the heap is cut into independent groups.
  * Called by  collect.c; world stopped.
- * Needs      the bitmap final (M1).   Leaves  every source's dst1, dst2, split and BLOCK_MOVES set.
+ * Needs      the bitmap final (M1).   Leaves  every source's dst1, dst2, split and moves set.
  * Cost       one read of the bitmap (16 MiB a GiB), 32 bytes written a block. Memory: none, arrays are opened with
  *            the heap.
  */
@@ -85,6 +85,7 @@ static void count_region(struct varve_space *space, uint32_t region) {
   uint8_t kind = atomic_load_explicit(&r->kind, memory_order_relaxed);
   r->flags = 0;
   r->live = 0;
+  space->moves[region] = 0;
   if (kind < REGION_SMALL) return;
   for (uint32_t b = region * VARVE__REGION_BLOCKS; b < (region + 1) * VARVE__REGION_BLOCKS; ++b) {
     if (space->blocks[b].kind == BLOCK_FREE) continue;
@@ -244,12 +245,11 @@ static bool group_pays(const struct grouping *g, const struct varve_group *group
 
 static void set_moves(struct varve_space *space, const struct varve_group *group, uint32_t unit) {
   if (!group->medium) {
-    space->blocks[unit].flags |= BLOCK_MOVES;
+    space->moves[unit / VARVE__REGION_BLOCKS] |= UINT64_C(1) << (unit % VARVE__REGION_BLOCKS);
     return;
   }
   space->regions[unit].flags |= BLOCK_MOVES;
-  for (uint32_t b = unit * VARVE__REGION_BLOCKS; b < (unit + 1) * VARVE__REGION_BLOCKS; ++b)
-    space->blocks[b].flags |= BLOCK_MOVES;
+  space->moves[unit] = ~UINT64_C(0);
 }
 
 static void close_group(struct grouping *g, struct varve_group *group) {
@@ -403,7 +403,7 @@ static unsigned blocks_left(const struct varve_space *space, uint32_t region) {
   for (uint32_t b = region * VARVE__REGION_BLOCKS; b < (region + 1) * VARVE__REGION_BLOCKS; ++b) {
     const struct varve_block *block = &space->blocks[b];
     if (block->kind != BLOCK_SMALL) continue;
-    left += (block->flags & BLOCK_TARGET) || (block->live && !(block->flags & BLOCK_MOVES));
+    left += (block->flags & BLOCK_TARGET) || (block->live && !space_moves(space, b));
   }
   return left;
 }
@@ -446,6 +446,7 @@ void varve__plan_undo(struct varve_heap *heap) {
   for (uint32_t r = 0; r < space->region_high; ++r) {
     if (atomic_load_explicit(&space->regions[r].kind, memory_order_relaxed) < REGION_SMALL) continue;
     space->regions[r].flags = 0;
+    space->moves[r] = 0;
     for (uint32_t b = r * VARVE__REGION_BLOCKS; b < (r + 1) * VARVE__REGION_BLOCKS; ++b) space->blocks[b].flags = 0;
   }
 }

@@ -41,7 +41,7 @@ static void add_move(struct varve_heap *heap, uint32_t from, uint32_t to) {
   plan->large[plan->large_count++] = (struct varve_large_move){from, to};
   b->dst1 = space_block_address(&heap->space, to);
   b->split = VARVE__NO_SPLIT;
-  b->flags |= BLOCK_MOVES;
+  heap->space.moves[from / VARVE__REGION_BLOCKS] |= UINT64_C(1) << (from % VARVE__REGION_BLOCKS);
 }
 
 /* The first region of the stretch of LARGE regions that ends with `region`. */

@@ -80,8 +80,7 @@ static void place_object(struct varve_verifier *v, struct slide *slide, const va
   uint64_t to = unit_address(v, slide->group, group_target(v->heap->plan, slide->group, slide->target)) +
                 (uint64_t)slide->used * 8;
   uint64_t described = described_address(v, from);
-  const struct varve_block *b = &space_of(v)->blocks[space_block(space_of(v), from)];
-  if (!(b->flags & BLOCK_MOVES))
+  if (!space_moves(space_of(v), space_block(space_of(v), from)))
     varve__verify_damage(v, "%s: in a group, but its block does not move", varve__verify_place(v, object).text);
   if (described != to)
     varve__verify_damage(v, "%s: goes to %#llx, the serial slide puts it at %#llx", varve__verify_place(v, object).text,
@@ -186,7 +185,7 @@ static void check_large_move(struct varve_verifier *v, const struct varve_large_
   leave_run(v, move->from, b->age);
   if (!claim_run(v, move->to, b->age))
     varve__verify_damage(v, "%s: its place %#llx is taken", varve__verify_place(v, (varve_object *)from).text, ull(to));
-  if (!(b->flags & BLOCK_MOVES) || described_address(v, from) != to)
+  if (!space_moves(space, move->from) || described_address(v, from) != to)
     varve__verify_damage(v, "%s: listed to go to %#llx, described otherwise",
                          varve__verify_place(v, (varve_object *)from).text, ull(to));
 }
@@ -208,7 +207,7 @@ static void check_large_moves(struct varve_verifier *v) {
 static void check_stays(struct varve_verifier *v, uint32_t block) {
   const struct varve_block *b = &space_of(v)->blocks[block];
   bool grouped = v->claimed[block / VARVE__REGION_BLOCKS] >> block % VARVE__REGION_BLOCKS & 1;
-  if (!(b->flags & BLOCK_MOVES) || grouped) return;
+  if (!space_moves(space_of(v), block) || grouped) return;
   if (b->kind == BLOCK_LARGE_HEAD && is_listed(v->heap->plan, block)) return;
   varve__verify_damage(v, "block %u moves, but is in no group and in no list", block);
 }

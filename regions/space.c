@@ -54,9 +54,9 @@ static void decommit_region(struct varve_space *space, uint32_t region) {
 
 /* ---- open and close ---- */
 
-/* Region states, and behind them the nodes' broken lists. */
+/* Region states; behind them the blocks' moves, and the nodes' broken lists. */
 static size_t state_bytes(const struct varve_space *space) {
-  size_t each = sizeof(struct varve_region) + sizeof(uint32_t) * space->topology->node_count;
+  size_t each = sizeof(struct varve_region) + sizeof(uint64_t) + sizeof(uint32_t) * space->topology->node_count;
   return bits_round_up(space->region_count * each, PAGE);
 }
 
@@ -72,7 +72,8 @@ static bool reserve_tables(struct varve_space *space) {
 }
 
 static void open_nodes(struct varve_space *space) {
-  uint32_t *lists = (uint32_t *)(space->regions + space->region_count);
+  space->moves = (uint64_t *)(space->regions + space->region_count);
+  uint32_t *lists = (uint32_t *)(space->moves + space->region_count);
   for (unsigned n = 0; n < space->topology->node_count; ++n) {
     space->node[n].broken = lists + (size_t)n * space->region_count;
     atomic_init(&space->node[n].medium_open, VARVE__NO_REGION);

@@ -64,7 +64,7 @@ enum varve_block_kind {
 };
 
 enum varve_block_flag {
-  BLOCK_MOVES = 1,  /* in a group: its objects are forwarded by dst1, dst2, split */
+  BLOCK_MOVES = 1,  /* MEDIUM regions as a whole; for blocks see varve_space.moves */
   BLOCK_TARGET = 2, /* in a group, and receives objects */
   BLOCK_DENSE = 4,  /* skipped: too full */
   BLOCK_PINNED = 8, /* skipped: must stay */
@@ -115,6 +115,8 @@ struct varve_space {
   uint64_t *bitmap;     /* one word a line */
   uint16_t *ranks;      /* one a line: live words of the block before this line */
   struct varve_block *blocks;
+  uint64_t *moves;      /* a bit a block, for it is looked at for every slot: the block's objects are forwarded by dst1,
+                           dst2, split; meaningful from the plan to the release of one pause */
   struct varve_region *regions;
   uint32_t region_count;  /* reserved */
   uint32_t region_high;   /* regions from here on have never been committed; grows under lock */
@@ -195,6 +197,9 @@ static inline uint64_t space_region_address(const struct varve_space *space, uin
 }
 static inline uint64_t *space_block_bitmap(const struct varve_space *space, uint32_t block) {
   return space->bitmap + (size_t)block * VARVE__BLOCK_LINES;
+}
+static inline bool space_moves(const struct varve_space *space, uint32_t block) {
+  return space->moves[block / VARVE__REGION_BLOCKS] >> (block % VARVE__REGION_BLOCKS) & 1;
 }
 static inline bool space_marked(const struct varve_space *space, uint64_t address) {
   size_t word = space_word(space, address);
