@@ -9,10 +9,20 @@
  * worker alone does not; cores may share their caches or be busy with something else. So the pause's cost is measured
  * with all workers, with half of them and so on down to one, and mostly the cheapest of these teams is used; now and then
  * a neighbour of it is tried again, the more seldom the dearer it was.
+ *
+ * Giving back: a collection needs the regions that were in use when it began, or those in use after it with the budget,
+ * and some; if regions were committed since the collection before, it needs all there are, for the free ones did not do
+ * (wrong node, no neighbours). What is kept is the most that any collection needed in this span of time and the one
+ * before. So a heap that swings within a span keeps what it swings through, and one that swings more slowly pays for
+ * its memory once a span; a heap in a steady state never makes a system call. Time, not collections, because a small
+ * heap collects hundreds of times a second; four collections, so that a program which seldom collects is not judged by
+ * one of them.
  */
 #include "core/policy.h"
 
 #define TRY_AGAIN 16u       /* collections between two trials of a neighbour */
+#define SPAN_COLLECTIONS 4u /* the least in a span */
+#define PORTION 16u         /* regions given back after a collection, besides an eighth of the surplus */
 #define TRY_DEAR_AGAIN 128u /* that was at least half as dear again */
 
 static uint64_t limit_blocks(const struct varve_heap *heap) {
@@ -85,4 +95,60 @@ void varve__policy_set_budget(struct varve_heap *heap) {
   if (goal < least) goal = least;
   if (goal > limit) goal = limit;
   atomic_store_explicit(&heap->space.budget_blocks, goal > used ? (int64_t)(goal - used) : 0, memory_order_relaxed);
+}
+
+/* ---- giving back ---- */
+
+uint32_t varve__policy_initial_regions(const struct varve_heap *heap) {
+  uint64_t regions = heap->options.heap_initial / (VARVE__REGION_BYTES + VARVE__SIDE_BYTES);
+  return regions ? (uint32_t)regions : 1;
+}
+
+static uint32_t regions_in_use(const struct varve_heap *heap) {
+  return atomic_load_explicit(&heap->space.committed, memory_order_relaxed) -
+         atomic_load_explicit(&heap->space.free_regions, memory_order_relaxed);
+}
+
+void varve__policy_note_use(struct varve_heap *heap) { heap->need.in_use = regions_in_use(heap); }
+
+static uint32_t larger(uint32_t a, uint32_t b) { return a > b ? a : b; }
+
+/* Every mutator and every node's mediums may leave a region half used; an eighth is for runs that do not fit. */
+static uint32_t needed_regions(const struct varve_heap *heap) {
+  const struct varve_space *space = &heap->space;
+  uint32_t committed = atomic_load_explicit(&space->committed, memory_order_relaxed);
+  if (atomic_load_explicit(&space->commits, memory_order_relaxed) != heap->need.commits) return committed;
+  int64_t budget = atomic_load_explicit(&space->budget_blocks, memory_order_relaxed);
+  uint32_t next = regions_in_use(heap) + (uint32_t)(budget / VARVE__REGION_BLOCKS) + 1;
+  uint32_t most = larger(next, heap->need.in_use);
+  return most + most / 8 + atomic_load_explicit(&heap->mutator_count, memory_order_relaxed) +
+         heap->topology->node_count;
+}
+
+/* The first span has none before it, so it keeps everything. */
+uint32_t varve__policy_keep(struct varve_need *need, uint32_t needed, uint64_t now, uint64_t span) {
+  if (!need->since) {
+    need->since = now;
+    need->before = UINT32_MAX;
+  }
+  if (need->collections >= SPAN_COLLECTIONS && now - need->since >= span) {
+    need->before = need->now;
+    need->now = need->collections = 0;
+    need->since = now;
+  }
+  ++need->collections;
+  need->now = larger(need->now, needed);
+  return larger(need->now, need->before);
+}
+
+void varve__policy_set_keep(struct varve_heap *heap, uint64_t now) {
+  struct varve_need *need = &heap->need;
+  uint32_t keep = varve__policy_keep(need, needed_regions(heap), now, heap->options.give_back * UINT64_C(1000000));
+  need->commits = atomic_load_explicit(&heap->space.commits, memory_order_relaxed);
+  need->keep = heap->options.give_back ? larger(keep, varve__policy_initial_regions(heap)) : UINT32_MAX;
+}
+
+uint32_t varve__policy_portion(uint32_t surplus) {
+  uint32_t portion = PORTION + surplus / 8;
+  return portion < surplus ? portion : surplus;
 }
