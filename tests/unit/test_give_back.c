@@ -5,7 +5,6 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -208,6 +207,30 @@ static void a_steady_heap_keeps_its_memory(void **state) {
   api_close(&api);
 }
 
+/* Large objects that fit none of many holes: what they were given stays theirs for a span, though holes are left. */
+static void free_regions_that_do_not_fit(void **state) {
+  enum { HOLES = 12, TURNS = 60 };
+  static varve_word slots[2 * HOLES];
+  struct api api;
+  (void)state;
+  api_open(&api, "heap-max=128m,workers=1,heap-growth=100,heap-initial=4m,give-back=5");
+  assert_int_equal(varve_root_slots_add(api.heap, "slots", slots, 2 * HOLES, NULL), VARVE_OK);
+  for (unsigned i = 0; i < 2 * HOLES; ++i)
+    slots[i] = varve_tag(varve_alloc(api.me, api.array, VARVE__REGION_BYTES), 0);
+  for (unsigned i = 0; i < 2 * HOLES; i += 2) slots[i] = 0;
+  rest(&api, 20);
+  uint32_t commits = api.heap->space.commits;
+  for (unsigned i = 0; i < TURNS; ++i) {
+    assert_non_null(varve_alloc(api.me, api.array, 11 * VARVE__REGION_BYTES));
+    rest(&api, 1);
+  }
+  assert_true(given(&api) > 0);
+  assert_in_range(api.heap->space.commits - commits, 1, TURNS);
+  assert_int_equal(varve_root_slots_remove(api.heap, slots), VARVE_OK);
+  memset(slots, 0, sizeof slots);
+  api_close(&api);
+}
+
 /* ---- at the same time ---- */
 
 struct busy {
@@ -259,6 +282,7 @@ int main(void) {
       cmocka_unit_test(the_initial_size_stays),
       cmocka_unit_test(a_swinging_heap_keeps_its_memory),
       cmocka_unit_test(a_steady_heap_keeps_its_memory),
+      cmocka_unit_test(free_regions_that_do_not_fit),
       cmocka_unit_test(two_threads_allocate_meanwhile),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
