@@ -167,6 +167,7 @@ static void end(struct varve_heap *heap, uint64_t began) {
                      (uint64_t)(VARVE__REGION_BYTES + VARVE__SIDE_BYTES);
   uint64_t now = varve__clock_ns();
   stats->total_ns = now - began;
+  varve__policy_shorten_budget(heap);
   varve__policy_set_keep(heap, now);
   varve__policy_note_cost(heap);
   report(heap);

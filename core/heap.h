@@ -46,6 +46,15 @@ struct varve_need {
   uint32_t keep;      /* committed regions that stay */
 };
 
+/* Is the program kept in cache by collecting often (policy.c)? Written by worker 0 in pauses. */
+struct varve_recycling {
+  bool on;           /* the cycle that a collection ends was a short one */
+  uint32_t good;     /* short cycles that paid, since the last that did not */
+  uint32_t wait;     /* cycles to go before the next trial */
+  uint32_t penalty;  /* cycles to wait when a trial fails */
+  uint64_t cost;     /* nanoseconds of a short cycle's collection, smoothed; 0: not measured */
+};
+
 struct varve_heap {
   varve_options options; /* resolved */
   uint32_t slot_tags, ref_tags;
@@ -78,6 +87,7 @@ struct varve_heap {
   size_t root_tasks;           /* of this pause */
   struct varve_teams teams;
   struct varve_need need;
+  struct varve_recycling recycling;
 
   struct varve_lock stats_lock;
   varve_collection_stats current; /* being filled in a pause */
