@@ -161,7 +161,7 @@ static void zero_keeps_everything(void **state) {
 static void the_initial_size_stays(void **state) {
   struct api api;
   (void)state;
-  api_open(&api, STRICT ",give-back=2,heap-initial=40m");
+  api_open(&api, "heap-max=128m,workers=1,give-back=2,heap-initial=40m,cache-budget=2m");
   {
     VARVE_FRAME(f, api.me, big);
     grow(&api, &f.big, 80 * MIB);
