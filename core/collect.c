@@ -7,6 +7,7 @@
  *   slide     every slot and root refers to a new address; objects are there   compact.c
  *   release   bitmaps, blocks, ages and the budget describe the heap as it is  compact.c, policy.c
  *   resume    mutators run                                                     safepoint.c
+ *   give back free regions that have long been of no use go to the system      policy.c, space.c
  *
  * Between two phases the verifier may look (option verify). Damage stops the process with phase and place.
  */
@@ -75,6 +76,7 @@ static void begin(struct varve_heap *heap, const char *cause, uint32_t blocks) {
   for (struct varve__mutator *m = heap->mutators; m; m = m->next) varve__mutator_retire(m);
   heap->root_tasks = varve__roots_prepare(heap->roots);
   heap->wanted_blocks = blocks;
+  varve__policy_note_use(heap);
   varve_collection_stats *stats = &heap->current;
   stats->number = atomic_load(&heap->collections) + 1;
   stats->cause = cause;
@@ -163,11 +165,39 @@ static void end(struct varve_heap *heap, uint64_t began) {
   stats->live_after = heap->live_bytes;
   stats->committed = atomic_load_explicit(&heap->space.committed, memory_order_relaxed) *
                      (uint64_t)(VARVE__REGION_BYTES + VARVE__SIDE_BYTES);
-  stats->total_ns = varve__clock_ns() - began;
+  uint64_t now = varve__clock_ns();
+  stats->total_ns = now - began;
+  varve__policy_shorten_budget(heap);
+  varve__policy_set_keep(heap, now);
   varve__policy_note_cost(heap);
   report(heap);
   varve__roots_unlock(heap->roots);
   atomic_fetch_add(&heap->collections, 1);
+}
+
+/* ---- after the resume ---- */
+
+/* The others run. We are running too and reach no safepoint here, so nobody can collect; a stop that is wanted waits
+ * for one region at most. */
+static uint32_t give_back(struct varve_heap *heap) {
+  struct varve_space *space = &heap->space;
+  uint32_t committed = atomic_load_explicit(&space->committed, memory_order_relaxed), keep = heap->need.keep;
+  uint32_t portion = committed > keep ? varve__policy_portion(committed - keep) : 0, given = 0;
+  for (uint32_t region = VARVE__NO_REGION; given < portion; ++given) {
+    if (atomic_load(&heap->stop) & 1) break;
+    region = varve__space_give_back(space, region, keep);
+    if (region == VARVE__NO_REGION) break;
+  }
+  return given;
+}
+
+static void give_back_and_tell(struct varve_heap *heap) {
+  uint64_t time = varve__clock_ns();
+  uint32_t given = give_back(heap);
+  if (!given) return;
+  uint64_t spent = lap(&time);
+  varve__stats_gave_back(heap, given, spent);
+  varve__log(heap, 1, "gave back %u region%s in %.2f ms", given, given == 1 ? "" : "s", (double)spent / 1e6);
 }
 
 bool varve__collect(struct varve__mutator *mutator, const char *cause, uint64_t seen, uint32_t blocks) {
@@ -180,6 +210,7 @@ bool varve__collect(struct varve__mutator *mutator, const char *cause, uint64_t 
   end(heap, began);
   mutator->satisfied = heap->satisfied;
   varve__safepoint_resume(mutator);
+  give_back_and_tell(heap);
   return true;
 }
 

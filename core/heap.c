@@ -51,17 +51,12 @@ static varve_status resolve_options(struct varve_heap *heap, const varve_options
   return status;
 }
 
-static uint32_t initial_regions(const struct varve_heap *heap) {
-  uint64_t regions = heap->options.heap_initial / (VARVE__REGION_BYTES + VARVE__SIDE_BYTES);
-  return regions ? (uint32_t)regions : 1;
-}
-
 static varve_status open_space(struct varve_heap *heap, varve_error *error) {
   const varve_options *o = &heap->options;
   if (!varve__space_open(&heap->space, heap->topology, o->heap_max, o->huge_pages))
     return varve__error(error, VARVE_RESERVE, "heap-max=%llu: the system refused the address space",
                         (unsigned long long)o->heap_max);
-  uint32_t wanted = initial_regions(heap), got = varve__space_populate(&heap->space, wanted);
+  uint32_t wanted = varve__policy_initial_regions(heap), got = varve__space_populate(&heap->space, wanted);
   if (got < wanted)
     return varve__error(error, VARVE_COMMIT, "heap-initial=%llu: memory for %u of %u regions",
                         (unsigned long long)o->heap_initial, got, wanted);

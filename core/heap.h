@@ -35,6 +35,26 @@ struct varve_teams {
   uint64_t cost[VARVE__TEAMS];  /* nanoseconds per MiB in use, smoothed; 0: not tried */
 };
 
+/* How many committed regions collections found a use for, as two maxima of consecutive spans of time (policy.c).
+ * Written by worker 0 in pauses; `keep` is read by the requester until its next safepoint. */
+struct varve_need {
+  uint64_t since;     /* when this span began, nanoseconds; 0: before the first collection */
+  uint32_t collections; /* in this span */
+  uint32_t now, before; /* the most that was needed in this span and in the one before */
+  uint32_t commits;   /* space.commits at the end of the last pause */
+  uint32_t in_use;    /* regions not free when this pause began */
+  uint32_t keep;      /* committed regions that stay */
+};
+
+/* Is the program kept in cache by collecting often (policy.c)? Written by worker 0 in pauses. */
+struct varve_recycling {
+  bool on;           /* the cycle that a collection ends was a short one */
+  uint32_t good;     /* short cycles that paid, since the last that did not */
+  uint32_t wait;     /* cycles to go before the next trial */
+  uint32_t penalty;  /* cycles to wait when a trial fails */
+  uint64_t cost;     /* nanoseconds of a short cycle's collection, smoothed; 0: not measured */
+};
+
 struct varve_heap {
   varve_options options; /* resolved */
   uint32_t slot_tags, ref_tags;
@@ -66,6 +86,8 @@ struct varve_heap {
   uint64_t live_bytes;         /* after the last collection */
   size_t root_tasks;           /* of this pause */
   struct varve_teams teams;
+  struct varve_need need;
+  struct varve_recycling recycling;
 
   struct varve_lock stats_lock;
   varve_collection_stats current; /* being filled in a pause */

@@ -217,6 +217,12 @@ static uint32_t default_segments(uint64_t heap_max) {
   return (uint32_t)between(0, 2048 + 20 * (heap_max >> 20), row_find("mark-segments", 13)->most);
 }
 
+/* Whole regions; a cache nobody knows is never stayed in. */
+static uint64_t default_cache_budget(uint64_t heap_max, const struct varve_topology *topology) {
+  if (!topology->cache_bytes) return heap_max;
+  return between(VARVE__REGION_BYTES, topology->cache_bytes / 4, heap_max) & ~(uint64_t)(VARVE__REGION_BYTES - 1);
+}
+
 varve_status varve__options_resolve(varve_options *options, const struct varve_topology *topology,
                                     varve_error *error) {
   varve_status status = check_ranges(options, error);
@@ -228,6 +234,7 @@ varve_status varve__options_resolve(varve_options *options, const struct varve_t
                         (unsigned long long)options->heap_initial, (unsigned long long)options->heap_max,
                         given ? "" : " (half of the memory, because heap-max was not given)");
   if (!options->heap_initial) options->heap_initial = between(0, options->heap_max, 8u << 20);
+  if (!options->cache_budget) options->cache_budget = default_cache_budget(options->heap_max, topology);
   if (!options->workers) options->workers = (uint32_t)between(1, varve__topology_worker_count(topology), 256);
   if (!options->mark_segments) options->mark_segments = default_segments(options->heap_max);
   return VARVE_OK;

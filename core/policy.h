@@ -14,6 +14,23 @@ uint64_t varve__policy_dense_words(const struct varve_heap *heap, uint64_t words
 uint32_t varve__policy_workers(const struct varve_heap *heap);
 /* Worker 0, at the end of a pause: learn what it cost. */
 void varve__policy_note_cost(struct varve_heap *heap);
+/* Regions that are populated at creation and never given back. */
+uint32_t varve__policy_initial_regions(const struct varve_heap *heap);
+/* A pause begins: note what is in use. */
+void varve__policy_note_use(struct varve_heap *heap);
+/* The budget is set and the pause is over but for the resume, at time `now`: set need.keep. */
+void varve__policy_set_keep(struct varve_heap *heap, uint64_t now);
+/* One collection needed `needed` regions. @return how many to keep; the rest was of no use for `span` nanoseconds and
+ * four collections. Nothing but the arguments is read. */
+uint32_t varve__policy_keep(struct varve_need *need, uint32_t needed, uint64_t now, uint64_t span);
+/* At most so many regions may be given back at once when so many are of no use. */
+uint32_t varve__policy_portion(uint32_t surplus);
+/* The budget in bytes after a collection that took `cost` nanoseconds of all mutators together and left `live` bytes:
+ * `cache`, or `normal`. Nothing but the arguments is read. */
+uint64_t varve__policy_recycle(struct varve_recycling *r, uint64_t cost, uint64_t live, uint64_t normal,
+                               uint64_t cache);
+/* The pause is over but for the resume: shorten the budget if the program had better stay in cache. World stopped. */
+void varve__policy_shorten_budget(struct varve_heap *heap);
 /* Set the budget until the next collection from what is in use now. World stopped. */
 void varve__policy_set_budget(struct varve_heap *heap);
 

@@ -70,6 +70,13 @@ void varve__stats_finish(varve_heap *heap) {
   varve__lock_release(&heap->stats_lock);
 }
 
+void varve__stats_gave_back(varve_heap *heap, uint32_t regions, uint64_t ns) {
+  varve__lock_take(&heap->stats_lock);
+  heap->totals.bytes_given_back += regions * (uint64_t)(VARVE__REGION_BYTES + VARVE__SIDE_BYTES);
+  heap->totals.give_back_ns += ns;
+  varve__lock_release(&heap->stats_lock);
+}
+
 /* ---- reading ----------------------------------------------------------------------------------------------- */
 
 /* The lock is the only thing that reading changes. */

@@ -51,7 +51,7 @@ static bool load_hwloc(hwloc_topology_t *out) {
   if (hwloc_topology_init(&t) != 0) return false;
   hwloc_topology_set_flags(t, HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED);
   hwloc_topology_set_io_types_filter(t, HWLOC_TYPE_FILTER_KEEP_NONE);
-  hwloc_topology_set_cache_types_filter(t, HWLOC_TYPE_FILTER_KEEP_NONE);
+  hwloc_topology_set_cache_types_filter(t, HWLOC_TYPE_FILTER_KEEP_ALL);
   hwloc_topology_set_icache_types_filter(t, HWLOC_TYPE_FILTER_KEEP_NONE);
   hwloc_topology_set_type_filter(t, HWLOC_OBJ_MISC, HWLOC_TYPE_FILTER_KEEP_NONE);
   if (hwloc_topology_load(t) != 0) {
@@ -177,12 +177,22 @@ static void copy_cpus(struct load *l) {
   }
 }
 
+/* The outermost cache around the first of our processors. */
+static void copy_cache(struct load *l) {
+  struct varve_topology *out = l->out;
+  hwloc_obj_t at = out->cpu_count ? hwloc_get_pu_obj_by_os_index(l->hwloc, out->cpus[0].os_index) : NULL;
+  for (; at; at = at->parent)
+    if (hwloc_obj_type_is_cache(at->type) && at->attr->cache.size > out->cache_bytes)
+      out->cache_bytes = at->attr->cache.size;
+}
+
 static void copy_shape(struct load *l) {
   unsigned count = 1;
   if (hwloc_distances_get_by_name(l->hwloc, "NUMALatency", &count, &l->distances, 0) != 0 || count == 0)
     l->distances = NULL;
   copy_nodes(l);
   copy_cpus(l);
+  copy_cache(l);
   if (l->distances) hwloc_distances_release(l->hwloc, l->distances);
 }
 

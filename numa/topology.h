@@ -44,6 +44,7 @@ struct varve_topology {
   struct varve_node nodes[VARVE__NODES_MAX]; /* usable for memory */
   unsigned quota_cpus;                       /* ceil of the cgroup (v1 or v2) CPU quota; 0: none */
   uint64_t memory_limit;                     /* min(physical, cgroup memory limit), bytes */
+  uint64_t cache_bytes;                      /* of the last level, as the first processor reaches it; 0: unknown */
   bool real;                                 /* this machine, not a description of another one */
   bool interleave;                           /* the starting thread's policy was to interleave its pages */
   bool placed;                               /* there is more than one node to choose from, so ranges are bound */

@@ -38,18 +38,36 @@ static bool commit_region(struct varve_space *space, uint32_t region, unsigned n
   atomic_store_explicit(&r->kind, REGION_FREE, memory_order_relaxed);
   atomic_fetch_add_explicit(&space->committed, 1, memory_order_relaxed);
   atomic_fetch_add_explicit(&space->free_regions, 1, memory_order_relaxed);
+  atomic_fetch_add_explicit(&space->commits, 1, memory_order_relaxed);
+  if (region < space->free_hint) space->free_hint = region;
   return true;
 }
 
-static void decommit_region(struct varve_space *space, uint32_t region) {
+/* ---- giving back: FREE, LEAVING, UNCOMMITTED ---- */
+
+static void leave_region(struct varve_space *space, uint32_t region) {
+  atomic_store_explicit(&region_at(space, region)->kind, REGION_LEAVING, memory_order_relaxed);
+  atomic_fetch_sub_explicit(&space->free_regions, 1, memory_order_relaxed);
+}
+
+/* The descriptors stay: they are half a page a region, and zeroed by the next commit. */
+static void drop_memory(struct varve_space *space, uint32_t region) {
   size_t lines = (size_t)VARVE__REGION_BLOCKS * VARVE__BLOCK_LINES;
   varve__place_decommit(space->bitmap + region * lines, lines * 8);
   varve__place_decommit(space->ranks + region * lines, lines * 2);
   varve__place_decommit((void *)space_region_address(space, region), VARVE__REGION_BYTES);
+}
+
+static void forget_region(struct varve_space *space, uint32_t region) {
   atomic_store_explicit(&region_at(space, region)->kind, REGION_UNCOMMITTED, memory_order_relaxed);
   atomic_fetch_sub_explicit(&space->committed, 1, memory_order_relaxed);
-  atomic_fetch_sub_explicit(&space->free_regions, 1, memory_order_relaxed);
   if (region < space->commit_hint) space->commit_hint = region;
+}
+
+static void decommit_region(struct varve_space *space, uint32_t region) {
+  leave_region(space, region);
+  drop_memory(space, region);
+  forget_region(space, region);
 }
 
 /* ---- open and close ---- */
@@ -124,7 +142,6 @@ static uint32_t commit_one_locked(struct varve_space *space, unsigned node) {
   uint32_t region = find_region(space, space->commit_hint, REGION_UNCOMMITTED, -1);
   if (region == VARVE__NO_REGION || !commit_region(space, region, node)) return VARVE__NO_REGION;
   space->commit_hint = region + 1;
-  if (region < space->free_hint) space->free_hint = region;
   return region;
 }
 
@@ -155,6 +172,27 @@ static uint32_t take_region_locked(struct varve_space *space, unsigned node, enu
 uint32_t varve__space_take_region(struct varve_space *space, unsigned node, enum varve_region_kind kind) {
   varve__lock_take(&space->lock);
   uint32_t region = take_region_locked(space, node, kind);
+  varve__lock_release(&space->lock);
+  return region;
+}
+
+/* The highest one, because small objects take the lowest. */
+static uint32_t find_surplus_locked(const struct varve_space *space, uint32_t below, uint32_t keep) {
+  if (atomic_load_explicit(&space->committed, memory_order_relaxed) <= keep) return VARVE__NO_REGION;
+  for (uint32_t r = below < space->region_high ? below : space->region_high; r-- > 0;)
+    if (atomic_load_explicit(&region_at(space, r)->kind, memory_order_relaxed) == REGION_FREE) return r;
+  return VARVE__NO_REGION;
+}
+
+uint32_t varve__space_give_back(struct varve_space *space, uint32_t below, uint32_t keep) {
+  varve__lock_take(&space->lock);
+  uint32_t region = find_surplus_locked(space, below, keep);
+  if (region != VARVE__NO_REGION) leave_region(space, region);
+  varve__lock_release(&space->lock);
+  if (region == VARVE__NO_REGION) return region;
+  drop_memory(space, region);
+  varve__lock_take(&space->lock);
+  forget_region(space, region);
   varve__lock_release(&space->lock);
   return region;
 }
@@ -373,21 +411,24 @@ static bool commit_run(struct varve_space *space, uint32_t first, uint32_t count
   return true;
 }
 
-static uint32_t search_down(const struct varve_space *space, uint32_t end, uint32_t count) {
+/* The highest run that ends below `end` and has at most `most` regions to commit. */
+static uint32_t search_down(const struct varve_space *space, uint32_t end, uint32_t count, uint32_t most) {
   uint32_t uncommitted;
   if (end < count) return VARVE__NO_REGION;
   for (uint32_t first = end - count + 1; first-- > 0;)
-    if (run_is_takeable(space, first, count, &uncommitted)) return first;
+    if (run_is_takeable(space, first, count, &uncommitted) && uncommitted <= most) return first;
   return VARVE__NO_REGION;
 }
 
-/* Among the regions that have been used; else above them, so that pauses need not look at the whole reservation; else
- * anywhere. */
+/* Where nothing need be committed; else among the regions that have been used; else above them, so that pauses need not
+ * look at the whole reservation; else anywhere. */
 static uint32_t find_run(const struct varve_space *space, uint32_t count) {
-  uint32_t first = search_down(space, space->region_high, count);
+  bool enough = atomic_load_explicit(&space->free_regions, memory_order_relaxed) >= count;
+  uint32_t first = enough ? search_down(space, space->region_high, count, 0) : VARVE__NO_REGION;
+  if (first == VARVE__NO_REGION) first = search_down(space, space->region_high, count, count);
   if (first != VARVE__NO_REGION) return first;
   if (space->region_high + count <= space->region_count) return space->region_high;
-  return search_down(space, space->region_count, count);
+  return search_down(space, space->region_count, count, count);
 }
 
 static void make_large(struct varve_space *space, uint32_t first, uint32_t count) {

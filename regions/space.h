@@ -21,6 +21,7 @@
  *   R3 in a SMALL region a block is free (bit in free_blocks, kind FREE, bitmap zero) or owned by one mutator or
  *      holds objects; taking a block is one atomic AND on free_blocks.
  *   R4 committed regions never exceed limit_regions.
+ *   R5 a LEAVING region belongs to the running thread that gives it back, which finishes before its next safepoint.
  */
 #ifndef VARVE_REGIONS_SPACE_H
 #define VARVE_REGIONS_SPACE_H
@@ -52,7 +53,8 @@ enum varve_region_kind {
   REGION_FREE, /* committed, empty, bitmap zero */
   REGION_SMALL,
   REGION_MEDIUM,
-  REGION_LARGE
+  REGION_LARGE,
+  REGION_LEAVING /* between FREE and UNCOMMITTED; no pause ever sees it */
 };
 
 enum varve_block_kind {
@@ -123,6 +125,7 @@ struct varve_space {
   uint32_t limit_regions; /* R4 */
   _Atomic uint32_t committed;
   _Atomic uint32_t free_regions;
+  _Atomic uint32_t commits;     /* regions ever committed, each time anew */
   _Atomic uint64_t used_blocks;   /* blocks in use: owned or holding objects, 64 for a MEDIUM region */
   _Atomic int64_t budget_blocks;  /* blocks that may still be taken before the next collection */
   _Atomic uint64_t allocated_bytes; /* ever: blocks opened, mediums, large runs; for statistics */
@@ -143,6 +146,10 @@ bool varve__space_open(struct varve_space *space, const struct varve_topology *t
 void varve__space_close(struct varve_space *space);
 /* Commit up to `count` regions ahead, spread over the nodes. @return how many are committed now. */
 uint32_t varve__space_populate(struct varve_space *space, uint32_t count);
+
+/* Give back the highest FREE region below `below`, unless no more than `keep` are committed. By a running mutator;
+ * system calls are made outside the lock. @return the region; NO_REGION: nothing to give. */
+uint32_t varve__space_give_back(struct varve_space *space, uint32_t below, uint32_t keep);
 
 /* Take a whole region, preferably of the node; commits one when none is free. NO_REGION: the limit, or the system
  * refused. Any running mutator. The caller accounts for blocks. */

@@ -48,6 +48,8 @@ typedef struct varve_heap_stats {
   uint64_t stop_ns_total, stop_ns_max;
   uint64_t bytes_in_use;      /* blocks and runs that hold objects, now */
   uint64_t bytes_committed;   /* regions with memory behind them, and their side tables */
+  uint64_t bytes_given_back;  /* ever: regions and their side tables returned to the system after a peak */
+  uint64_t give_back_ns;      /* time that took, of the threads that requested collections, outside pauses */
   uint64_t bytes_metadata;    /* the collector's own tables from its metadata arenas */
   uint64_t heap_limit;        /* the size at which the next collection comes */
   uint32_t mutators, workers;

@@ -167,6 +167,18 @@ static void resolves_defaults(void **state) {
   assert_int_equal(options.heap_initial, 8u << 20);
   assert_int_equal(options.workers, 6);
   assert_int_equal(options.mark_segments, 2048 + 10240);
+  assert_int_equal(options.cache_budget, options.heap_max); /* nobody knows the cache */
+}
+
+static void resolves_for_a_cache(void **state) {
+  (void)state;
+  machine.cache_bytes = 34 << 20;
+  assert_int_equal(varve__options_resolve(&options, &machine, &error), VARVE_OK);
+  assert_int_equal(options.cache_budget, 8 << 20);
+  options.cache_budget = 0;
+  machine.cache_bytes = 1 << 20;
+  assert_int_equal(varve__options_resolve(&options, &machine, &error), VARVE_OK);
+  assert_int_equal(options.cache_budget, 2 << 20);
 }
 
 static void resolves_for_small_heaps(void **state) {
@@ -255,6 +267,7 @@ int main(void) {
       cmocka_unit_test_setup(printing_can_be_parsed, setup),
       cmocka_unit_test_setup(help_has_every_option, setup),
       cmocka_unit_test_setup(resolves_defaults, setup),
+      cmocka_unit_test_setup(resolves_for_a_cache, setup),
       cmocka_unit_test_setup(resolves_for_small_heaps, setup),
       cmocka_unit_test_setup(extreme_machines, setup),
       cmocka_unit_test_setup(checks_hand_filled_structs, setup),

@@ -62,6 +62,21 @@ static void check_packages(unsigned nodes) {
   varve__topology_unload(&t);
 }
 
+/* The outermost of the first processor's caches; described without one, it is unknown. */
+static void test_cache(void **state) {
+  (void)state;
+  load("pack:2 [numa] l3:1(size=33554432) l2:2(size=1048576) core:1 pu:1");
+  check_shape();
+  assert_int_equal(t.cache_bytes, 33554432);
+  varve__topology_unload(&t);
+  load("pack:2 [numa] l2:2(size=1048576) core:1 pu:1");
+  assert_int_equal(t.cache_bytes, 1048576);
+  varve__topology_unload(&t);
+  load("pack:1 [numa] core:2 pu:1");
+  assert_int_equal(t.cache_bytes, 0);
+  varve__topology_unload(&t);
+}
+
 static void test_packages(void **state) {
   (void)state;
   for (unsigned nodes = 1; nodes <= 8; nodes *= 2) check_packages(nodes);
@@ -264,6 +279,7 @@ static void test_cgroup_v1(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_cache),
       cmocka_unit_test(test_packages),
       cmocka_unit_test(test_holes),
       cmocka_unit_test(test_nodes_in_package),
