@@ -255,6 +255,7 @@ static void set_moves(struct varve_space *space, const struct varve_group *group
 static void close_group(struct grouping *g, struct varve_group *group) {
   struct varve_plan *plan = g->plan;
   if (!group_pays(g, group)) {
+    g->heap->current.blocks_gainless += group->count * (group->medium ? VARVE__REGION_BLOCKS : 1u);
     plan->order_count = group->first;
     plan->target_count = group->target_first;
     return;
@@ -383,7 +384,7 @@ void varve__plan_group(struct varve_heap *heap, bool emergency) {
   struct varve_plan *plan = heap->plan;
   plan->sequence_count = plan->order_count = plan->target_count = plan->group_count = plan->large_count = 0;
   plan->emergency = emergency;
-  heap->current.blocks_dense = heap->current.blocks_pinned = 0;
+  heap->current.blocks_dense = heap->current.blocks_pinned = heap->current.blocks_gainless = 0;
   struct grouping g = {.heap = heap, .plan = plan, .group_regions = choose_group_regions(heap)};
   g.dense_block = varve__policy_dense_words(heap, VARVE__BLOCK_WORDS);
   g.dense_region = varve__policy_dense_words(heap, VARVE__REGION_WORDS);

@@ -153,6 +153,9 @@ static void put_times(struct line *line, const varve_collection_stats *stats) {
 static void put_sizes(struct line *line, const varve_collection_stats *stats) {
   put(line, " | %.1f -> %.1f MiB live, moved %.1f MiB in %llu %s%s", mib(stats->live_before), mib(stats->live_after),
       mib(stats->bytes_moved), COUNT(stats->groups, "group"));
+  if (stats->blocks_dense) put(line, ", kept %llu dense", (unsigned long long)stats->blocks_dense);
+  if (stats->blocks_pinned) put(line, ", kept %llu pinned", (unsigned long long)stats->blocks_pinned);
+  if (stats->blocks_gainless) put(line, ", kept %llu gainless", (unsigned long long)stats->blocks_gainless);
   put(line, ", freed %llu %s%s", COUNT(stats->blocks_freed, "block"));
   put(line, " %llu %s%s", COUNT(stats->regions_freed, "region"));
   if (stats->large_freed) put(line, " %llu large", (unsigned long long)stats->large_freed);

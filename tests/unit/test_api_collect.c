@@ -194,6 +194,30 @@ static void half_empty_regions_become_free(void **state) {
   api_close(&api);
 }
 
+/* What stays is counted under its reason: all blocks nearly full; then 6 of 10 left in too few blocks to free one. */
+static void what_does_not_move_is_counted_by_its_reason(void **state) {
+  const size_t many = 8 * (2u << 20) / sizeof(struct pair), few = (32u << 10) / sizeof(struct pair);
+  struct random random = {17};
+  varve_collection_stats stats;
+  struct api api;
+  (void)state;
+  api_open(&api, "heap-max=64m,heap-initial=40m,workers=1");
+  varve_handle *table = new_table(&api, many);
+  fill_table(&api, table, many);
+  drop_random(&api, table, many, &random, 5);
+  api_collect(&api, &stats);
+  assert_int_equal(stats.bytes_moved, 0);
+  assert_in_range(stats.blocks_dense, 505, 515);
+  drop_random(&api, table, many, &random, 100);
+  fill_table(&api, table, few);
+  drop_random(&api, table, few, &random, 40);
+  api_collect(&api, &stats);
+  assert_int_equal(stats.bytes_moved, 0);
+  assert_int_equal(stats.blocks_dense, 0);
+  assert_in_range(stats.blocks_gainless, 1, 2);
+  api_close(&api);
+}
+
 /* Work by both, over a few collections: on a busy machine one of them may come late to a phase. */
 static void two_workers_share_every_phase(void **state) {
   const size_t count = 4u << 20;
@@ -288,6 +312,7 @@ int main(void) {
 #endif
       cmocka_unit_test(survivors_keep_the_order_of_allocation),
       cmocka_unit_test(half_empty_regions_become_free),
+      cmocka_unit_test(what_does_not_move_is_counted_by_its_reason),
       cmocka_unit_test(two_workers_share_every_phase),
       cmocka_unit_test(medium_and_large_objects_survive),
       cmocka_unit_test(nothing_stays_of_garbage),

@@ -151,12 +151,16 @@ static void the_line_of_an_emergency(void **state) {
   stats.emergency = true;
   stats.mark_overflows = 1;
   stats.large_freed = 7;
+  stats.blocks_dense = 5;
+  stats.blocks_pinned = 2;
+  stats.blocks_gainless = 3;
   strcpy(stats.slowest, "parser");
   varve_collection_stats_print(&stats, line, sizeof line);
   assert_non_null(strstr(line, "#12 emergency (allocation)"));
   assert_non_null(strstr(line, "stop 0.01 (parser)"));
   assert_non_null(strstr(line, "1 overflow"));
   assert_non_null(strstr(line, "7 large"));
+  assert_non_null(strstr(line, "kept 5 dense, kept 2 pinned, kept 3 gainless"));
 }
 
 int main(void) {
