@@ -22,15 +22,22 @@ static void fix_range_stride(struct fix_hot *hot, varve_word *base, size_t strid
     fix(hot, (varve_word *)at, __atomic_load_n((varve_word *)at, __ATOMIC_RELAXED));
 }
 
+static void fix_found(struct fix_hot *hot, varve_word *words, uint64_t found) {
+  for (; found; found &= found - 1) {
+    varve_word *slot = words + bits_lowest(found);
+    fix(hot, slot, *slot);
+  }
+}
+
 /* Neighbouring words. */
 static void fix_range_dense(struct fix_hot *hot, varve_word *words, size_t count) {
   struct filter filter = filter_open(hot->forward.base, hot->forward.bytes);
   size_t i = 0;
-  for (; i + FILTER_WORDS <= count; i += FILTER_WORDS)
-    for (uint64_t found = filter_words(&filter, words + i); found; found &= found - 1) {
-      varve_word *slot = words + i + bits_lowest(found);
-      fix(hot, slot, *slot);
-    }
+  for (; i + FILTER_WORDS <= count; i += FILTER_WORDS) {
+    uint64_t found = filter_words(&filter, words + i);
+    if (found == ~UINT64_C(0)) fix_range_stride(hot, words + i, 8, FILTER_WORDS);
+    else fix_found(hot, words + i, found);
+  }
   fix_range_stride(hot, words + i, 8, count - i);
 }
 

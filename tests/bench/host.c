@@ -21,7 +21,7 @@ void host_open(struct host *host, uint64_t heap_max, uint64_t heap_initial, cons
   varve_options_init(&options);
   if (list && varve_options_parse(&options, list, &error) != VARVE_OK) die("options: %s", error.detail);
   if (heap_max) options.heap_max = heap_max;
-  if (heap_initial) options.heap_initial = heap_initial;
+  if (heap_initial) options.heap_initial = heap_initial, options.cache_budget = options.heap_max;
   if (varve_heap_create(&options, &host->heap, &error) != VARVE_OK) die("heap: %s", error.detail);
   if (varve_attach(host->heap, "bench", &host->me, &error) != VARVE_OK) die("attach: %s", error.detail);
   host->data = make_layout(host->heap, VARVE_LAYOUT_DATA, NULL, 0);

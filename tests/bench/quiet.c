@@ -145,7 +145,7 @@ static void between(struct bench *bench) {
   struct host host;
   struct series called = {0}, faulted = {0};
   size_t objects = bench_pick(bench, 10000, 1000000, 1000000);
-  host_open(&host, (uint64_t)256 << 20, (uint64_t)96 << 20, "workers=2,cache-budget=256m");
+  host_open(&host, (uint64_t)256 << 20, (uint64_t)96 << 20, "workers=2");
   struct allocator a = {&host, NULL, objects, false};
   allocate(&a);
   for (unsigned i = 0; i < bench_pick(bench, 3, 10, 30); ++i) {
