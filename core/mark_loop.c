@@ -178,8 +178,7 @@ static void mark_child_slow(struct mark_worker *worker, uint64_t index) {
 SCAN_INLINE void enter(struct hot *hot, varve_word word) {
   uint64_t offset = word - hot->base, index = offset >> 3, *place;
   if (offset >= hot->bytes || !(hot->tags >> (word & 7) & 1)) return;
-  if (hot->alone) __builtin_prefetch(&hot->bitmap[index >> 6], 1);
-  else __builtin_prefetch(&hot->bitmap[index >> 6], 0); /* most are only read, by several workers at once */
+  __builtin_prefetch(&hot->bitmap[index >> 6], 1);
   if (hot->top == hot->low) __builtin_prefetch((const void *)word);
   place = &hot->worker->children[hot->tail++ % MARK_TEST_RING];
   uint64_t leaving = *place;

@@ -214,7 +214,7 @@ static uint64_t default_heap_max(const struct varve_topology *topology) {
 }
 
 static uint32_t default_segments(uint64_t heap_max) {
-  return (uint32_t)between(0, 2048 + 20 * (heap_max >> 20), row_find("mark-segments", 13)->most);
+  return (uint32_t)between(0, 2048 + 24 * (heap_max >> 20), row_find("mark-segments", 13)->most);
 }
 
 /* Whole regions; a cache nobody knows is never stayed in. */

@@ -166,7 +166,7 @@ static void resolves_defaults(void **state) {
   assert_int_equal(options.heap_max, 512u << 20);
   assert_int_equal(options.heap_initial, 8u << 20);
   assert_int_equal(options.workers, 6);
-  assert_int_equal(options.mark_segments, 2048 + 10240);
+  assert_int_equal(options.mark_segments, 2048 + 12288);
   assert_int_equal(options.cache_budget, options.heap_max); /* nobody knows the cache */
 }
 
@@ -188,7 +188,7 @@ static void resolves_for_small_heaps(void **state) {
   assert_int_equal(varve__options_resolve(&options, &machine, &error), VARVE_OK);
   assert_int_equal(options.heap_initial, 4u << 20);
   assert_int_equal(options.workers, 2);
-  assert_int_equal(options.mark_segments, 2048 + 80);
+  assert_int_equal(options.mark_segments, 2048 + 96);
 }
 
 static void extreme_machines(void **state) {
