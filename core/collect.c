@@ -101,6 +101,7 @@ static void plan(struct varve_heap *heap, bool emergency) {
   varve__workers_run(heap, varve__plan_count_worker);
   varve__plan_large_sweep(heap);
   plan_groups(heap, emergency);
+  if (!emergency && heap->plan->group_count && !varve__plan_pays(heap)) varve__plan_drop(heap);
   if (!emergency && !varve__plan_is_enough(heap)) {
     varve__plan_undo(heap);
     plan_groups(heap, true);

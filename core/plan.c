@@ -252,10 +252,14 @@ static void set_moves(struct varve_space *space, const struct varve_group *group
   space->moves[unit] = ~UINT64_C(0);
 }
 
+static uint64_t group_blocks(const struct varve_group *group, uint64_t units) {
+  return units * (group->medium ? VARVE__REGION_BLOCKS : 1);
+}
+
 static void close_group(struct grouping *g, struct varve_group *group) {
   struct varve_plan *plan = g->plan;
   if (!group_pays(g, group)) {
-    g->heap->current.blocks_gainless += group->count * (group->medium ? VARVE__REGION_BLOCKS : 1u);
+    g->heap->current.blocks_gainless += group_blocks(group, group->count);
     plan->order_count = group->first;
     plan->target_count = group->target_first;
     return;
@@ -430,6 +434,36 @@ bool varve__plan_is_enough(struct varve_heap *heap) {
   if (wanted <= 1) return free_blocks + free_regions >= wanted;
   if (wanted != VARVE__REGION_BLOCKS && varve__large_find(space, (uint32_t)wanted) != VARVE__NO_BLOCK) return true;
   return free_regions * VARVE__REGION_BLOCKS >= wanted;
+}
+
+/* Blocks without a live word, which are freed whether anything moves or not. */
+static uint64_t dead_blocks(const struct varve_heap *heap) {
+  const struct varve_plan *plan = heap->plan;
+  uint64_t dead = 0;
+  for (uint32_t i = 0; i < plan->sequence_count; ++i) {
+    uint32_t entry = plan->sequence[i];
+    if (!(entry & VARVE__MEDIUM_ENTRY)) dead += !heap->space.blocks[entry].live;
+    else if (!heap->space.regions[entry & ~VARVE__MEDIUM_ENTRY].live) dead += VARVE__REGION_BLOCKS;
+  }
+  return dead;
+}
+
+bool varve__plan_pays(const struct varve_heap *heap) {
+  const struct varve_plan *plan = heap->plan;
+  uint64_t gained = 0;
+  for (uint32_t i = 0; i < plan->group_count; ++i) {
+    const struct varve_group *group = &plan->groups[i];
+    if (group->count > group->targets) gained += group_blocks(group, group->count - group->targets);
+  }
+  return varve__policy_slide_pays(heap, gained, dead_blocks(heap));
+}
+
+void varve__plan_drop(struct varve_heap *heap) {
+  struct varve_plan *plan = heap->plan;
+  for (uint32_t i = 0; i < plan->group_count; ++i)
+    heap->current.blocks_gainless += group_blocks(&plan->groups[i], plan->groups[i].count);
+  varve__plan_undo(heap);
+  plan->order_count = plan->target_count = plan->group_count = 0;
 }
 
 /* Places taken for large objects that shall not go there after all. */

@@ -76,6 +76,10 @@ void varve__plan_group(struct varve_heap *heap, bool emergency);
 void varve__plan_target_worker(struct varve_heap *heap, uint32_t worker);
 /* Worker 0, after the targets: would the wanted blocks be there after the release? */
 bool varve__plan_is_enough(struct varve_heap *heap);
+/* Worker 0, after the targets: is what would come free worth the slide? */
+bool varve__plan_pays(const struct varve_heap *heap);
+/* Worker 0: nothing shall move after all. What is dead is freed all the same. */
+void varve__plan_drop(struct varve_heap *heap);
 /* Worker 0: take the plan back, so that it can be made anew. */
 void varve__plan_undo(struct varve_heap *heap);
 /* plan_large.c; worker 0. Free the runs of dead large objects; before grouping. */

@@ -33,7 +33,8 @@ typedef struct varve_collection_stats {
   uint64_t objects_marked, bytes_moved, bytes_fixed_in_place;
   uint64_t groups, splits;
   /* Blocks with live objects that did not move, and why: too full to be worth it; held in place; so full together with the
-     others of their group that none would have come free. When these are all, nothing moved and nothing was fixed. */
+     others of their group that none would have come free, or too few to be worth the fix-up of the whole heap. When these
+     are all, nothing moved and nothing was fixed. */
   uint64_t blocks_dense, blocks_pinned, blocks_gainless;
   uint64_t blocks_freed, regions_freed;
   uint64_t large_freed, large_moved;

@@ -61,8 +61,8 @@ void bench_full(struct bench *bench) {
   struct full full = {.bits = (unsigned)bench_pick(bench, 14, 22, 22)};
   struct series time[2] = {{0}, {0}}, bound[2] = {{0}, {0}};
   uint64_t room = ((uint64_t)BYTES * 3 / 2 + 8) << full.bits;
-  host_open(&full.host[0], room * 3 + (64u << 20), room + (16u << 20), "workers=1");
-  host_open(&full.host[1], room * 3 + (64u << 20), room + (16u << 20), "workers=2,parallel-min=0");
+  host_open(&full.host[0], room * 3 + (64u << 20), room + room / 8, "workers=1");
+  host_open(&full.host[1], room * 3 + (64u << 20), room + room / 8, "workers=2,parallel-min=0");
   for (unsigned i = 0; bench_again(bench, i, 2, 3, 7); ++i)
     for (unsigned w = 0; w < 2; ++w) {
       series_add(&bound[w], limit(&full, w));

@@ -7,6 +7,7 @@
  * @test every timeout=300 --threads 1 --ops 20000 --options stress=1
  * @test full timeout=300 --threads 1 --ops 300000 --heap 6m --options heap-initial=4m
  * @test overflow timeout=300 --ops 300000 --workers 4 --options mark-segments=1
+ * @test deferred timeout=300 --ops 300000 --threads 4 --workers 3 --heap 8m --options mark-segments=4
  * @test plain long,timeout=300 --ops 2000000 --heap 256m --budget 50000 --options move-everything=0,verify=0,poison=0
  *
  * Every thread plays random operations on the heap and does the same to its shadow graph (support/shadow.h). At every
