@@ -124,12 +124,17 @@ static void fix_large(struct fixer *fixer, uint32_t head, uint32_t region) {
   fixer->in_place_words += (to < words ? to : words) - from;
 }
 
+static bool stays(const struct varve_space *space, uint32_t block) {
+  return space->blocks[block].kind == BLOCK_SMALL && !space_moves(space, block) && space->blocks[block].live;
+}
+
 static void fix_large_region(struct fixer *fixer, uint32_t region) {
   const struct varve_space *space = &fixer->heap->space;
   uint32_t first = region * VARVE__REGION_BLOCKS;
   for (uint32_t b = first; b < first + VARVE__REGION_BLOCKS; ++b) {
     uint8_t kind = space->blocks[b].kind;
     if (kind == BLOCK_LARGE_HEAD) fix_large(fixer, b, region);
+    else if (stays(space, b)) fix_unit(fixer, b);
     else if (kind == BLOCK_LARGE_BODY && b == first) fix_large(fixer, b - space->blocks[b].age, region);
   }
 }
@@ -141,8 +146,7 @@ static void fix_region(struct fixer *fixer, uint32_t region) {
   switch (atomic_load_explicit(&r->kind, memory_order_relaxed)) {
     case REGION_SMALL:
       for (uint32_t b = first; b < first + VARVE__REGION_BLOCKS; ++b)
-        if (space->blocks[b].kind == BLOCK_SMALL && !space_moves(space, b) && space->blocks[b].live)
-          fix_unit(fixer, b);
+        if (stays(space, b)) fix_unit(fixer, b);
       break;
     case REGION_MEDIUM:
       if (!(r->flags & BLOCK_MOVES) && r->live) fix_unit(fixer, first);

@@ -137,7 +137,7 @@ static uint32_t sort_by_age(struct varve_heap *heap) {
   for (uint32_t r = 0; r < space->region_high; ++r) {
     uint8_t kind = atomic_load_explicit(&space->regions[r].kind, memory_order_relaxed);
     if (kind == REGION_MEDIUM) enter_age(plan, space->regions[r].age, r | VARVE__MEDIUM_ENTRY);
-    if (kind != REGION_SMALL) continue;
+    if (kind != REGION_SMALL && kind != REGION_LARGE) continue;
     for (uint32_t b = r * VARVE__REGION_BLOCKS; b < (r + 1) * VARVE__REGION_BLOCKS; ++b)
       if (space->blocks[b].kind == BLOCK_SMALL) enter_age(plan, space->blocks[b].age, b);
   }
@@ -289,9 +289,9 @@ static void consider_block(struct grouping *g, struct varve_group *group, uint32
   }
 }
 
-static bool is_small_on(const struct varve_space *space, uint32_t region, unsigned node) {
-  return atomic_load_explicit(&space->regions[region].kind, memory_order_relaxed) == REGION_SMALL &&
-         space->regions[region].node == node;
+static bool holds_small(const struct varve_space *space, uint32_t region, unsigned node) {
+  uint8_t kind = atomic_load_explicit(&space->regions[region].kind, memory_order_relaxed);
+  return (kind == REGION_SMALL || kind == REGION_LARGE) && space->regions[region].node == node;
 }
 
 static uint32_t live_blocks(const struct varve_space *space, uint32_t region) {
@@ -301,12 +301,15 @@ static uint32_t live_blocks(const struct varve_space *space, uint32_t region) {
   return count;
 }
 
+/* What is free in LARGE regions is left to large objects, which are about to slide there. */
 static void add_free_blocks(struct grouping *g, struct varve_group *group, uint32_t region) {
-  uint64_t free = atomic_load_explicit(&g->heap->space.regions[region].free_blocks, memory_order_relaxed);
+  struct varve_region *r = &g->heap->space.regions[region];
+  uint64_t free = atomic_load_explicit(&r->free_blocks, memory_order_relaxed);
+  if (atomic_load_explicit(&r->kind, memory_order_relaxed) != REGION_SMALL) return;
   for (; free; free &= free - 1) add_spare_block(g, group, region * VARVE__REGION_BLOCKS + bits_lowest(free));
 }
 
-/* All blocks of a SMALL region, in age order, when the walk meets the first of them. */
+/* All SMALL blocks of a region, in age order, when the walk meets the first of them. */
 static void consider_region(struct grouping *g, struct varve_group *group, uint32_t region) {
   struct varve_space *space = &g->heap->space;
   uint32_t sorted[VARVE__REGION_BLOCKS], count = 0;
@@ -325,10 +328,10 @@ static void group_small_emergency(struct grouping *g, unsigned node) {
   struct varve_space *space = &g->heap->space;
   struct varve_group *group = open_group(g, false, node);
   for (uint32_t r = 0; r < space->region_high; ++r)
-    if (is_small_on(space, r, node)) space->regions[r].age = live_blocks(space, r);
+    if (holds_small(space, r, node)) space->regions[r].age = live_blocks(space, r);
   for (uint32_t filled = VARVE__REGION_BLOCKS; filled > 0; --filled)
     for (uint32_t r = 0; r < space->region_high; ++r) {
-      if (!is_small_on(space, r, node) || space->regions[r].age != filled) continue;
+      if (!holds_small(space, r, node) || space->regions[r].age != filled) continue;
       consider_region(g, group, r);
       add_free_blocks(g, group, r);
     }
@@ -402,13 +405,13 @@ void varve__plan_group(struct varve_heap *heap, bool emergency) {
   atomic_store_explicit(&plan->next_group, 0, memory_order_relaxed);
 }
 
-/* What the plan leaves in a region: blocks that stay or receive. */
+/* What the plan leaves in a region: blocks that stay or receive, and large runs. */
 static unsigned blocks_left(const struct varve_space *space, uint32_t region) {
   unsigned left = 0;
   for (uint32_t b = region * VARVE__REGION_BLOCKS; b < (region + 1) * VARVE__REGION_BLOCKS; ++b) {
     const struct varve_block *block = &space->blocks[b];
-    if (block->kind != BLOCK_SMALL) continue;
-    left += (block->flags & BLOCK_TARGET) || (block->live && !space_moves(space, b));
+    if (block->kind != BLOCK_SMALL) left += block->kind != BLOCK_FREE;
+    else left += (block->flags & BLOCK_TARGET) || (block->live && !space_moves(space, b));
   }
   return left;
 }
@@ -417,7 +420,8 @@ static bool medium_left(const struct varve_region *r) {
   return (r->flags & BLOCK_TARGET) || (r->live && !(r->flags & BLOCK_MOVES));
 }
 
-/* Large runs are freed already; what is free in LARGE regions counts only through varve__large_find. */
+/* Dead large runs are freed already. What is free in LARGE regions is good for small objects, and for large ones where
+ * varve__large_find says so. */
 bool varve__plan_is_enough(struct varve_heap *heap) {
   struct varve_space *space = &heap->space;
   uint64_t free_blocks = 0;
@@ -426,8 +430,8 @@ bool varve__plan_is_enough(struct varve_heap *heap) {
   for (uint32_t r = 0; r < space->region_high; ++r) {
     const struct varve_region *region = &space->regions[r];
     uint8_t kind = atomic_load_explicit(&region->kind, memory_order_relaxed);
-    unsigned left = kind == REGION_SMALL ? blocks_left(space, r) : 0;
-    if (kind == REGION_SMALL && left) free_blocks += VARVE__REGION_BLOCKS - left;
+    unsigned left = kind == REGION_SMALL || kind == REGION_LARGE ? blocks_left(space, r) : 0;
+    if (left || kind == REGION_LARGE) free_blocks += VARVE__REGION_BLOCKS - left;
     if ((kind == REGION_SMALL && !left) || (kind == REGION_MEDIUM && !medium_left(region))) ++free_regions;
   }
   uint64_t wanted = heap->wanted_blocks;

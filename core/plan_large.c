@@ -3,8 +3,8 @@
  *
  * Dead runs are freed as soon as marking is over: no live slot refers to them.
  *
- * Slide (emergency): objects go up to the high end of each stretch of neighbouring LARGE regions, highest first, so
- *   that the free blocks come together at the low ends. Taken in this order, no object's new place is below its old
+ * Slide (emergency): objects go up to the high end of each stretch of neighbouring blocks of LARGE regions in which no small
+ *   objects are, highest first, so that the free blocks come together at the low ends. Taken in this order, no object's new place is below its old
  *   one, and none overlaps a place that has not been left: compact.c moves them one after the other.
  * Relocate (move-everything, no emergency): each object that finds a free run moves there; places are taken at once,
  *   so they overlap nothing.
@@ -44,10 +44,15 @@ static void add_move(struct varve_heap *heap, uint32_t from, uint32_t to) {
   heap->space.moves[from / VARVE__REGION_BLOCKS] |= UINT64_C(1) << (from % VARVE__REGION_BLOCKS);
 }
 
-/* The first region of the stretch of LARGE regions that ends with `region`. */
-static uint32_t stretch_begin(const struct varve_space *space, uint32_t region) {
-  while (region && is_large(space, region - 1)) --region;
-  return region;
+/* May a large object be where this block is? */
+static bool is_room(const struct varve_space *space, uint32_t block) {
+  return is_large(space, block / VARVE__REGION_BLOCKS) && space->blocks[block].kind != BLOCK_SMALL;
+}
+
+/* The first block of the stretch that ends with `block`. */
+static uint32_t stretch_begin(const struct varve_space *space, uint32_t block) {
+  while (block && is_room(space, block - 1)) --block;
+  return block;
 }
 
 /* Where the next object goes: below `end`, not below block `low`. */
@@ -57,11 +62,11 @@ struct slide_cursor {
 
 /* Go on to the stretch below. There is one, for the object that did not fit lies in it or below. */
 static void next_stretch(const struct varve_space *space, struct slide_cursor *c) {
-  uint32_t region = c->low / VARVE__REGION_BLOCKS;
-  do --region;
-  while (!is_large(space, region));
-  c->end = (region + 1) * VARVE__REGION_BLOCKS;
-  c->low = stretch_begin(space, region) * VARVE__REGION_BLOCKS;
+  uint32_t block = c->low;
+  do --block;
+  while (!is_room(space, block));
+  c->end = block + 1;
+  c->low = stretch_begin(space, block);
 }
 
 static void slide_up(struct varve_heap *heap) {

@@ -99,11 +99,10 @@ static void poison_holes(struct varve_heap *heap, uint64_t base, const uint64_t 
   }
 }
 
-/* A SMALL block in use, after the groups are settled: empty, or it has stayed or received. */
+/* A SMALL block, after the groups are settled: empty, or it has stayed or received. */
 static void finish_block(struct varve_heap *heap, uint32_t block) {
   struct varve_space *space = &heap->space;
   struct varve_block *b = &space->blocks[block];
-  if (b->kind != BLOCK_SMALL) return;
   if (!b->live) {
     free_block(heap, block);
     return;
@@ -127,12 +126,17 @@ static void finish_medium(struct varve_heap *heap, uint32_t region) {
   heap->live_bytes += (uint64_t)r->live * 8;
 }
 
-static void finish_large(struct varve_heap *heap, uint32_t region) {
+static void finish_large(struct varve_heap *heap, uint32_t block) {
   struct varve_space *space = &heap->space;
+  space->blocks[block].fresh = 0;
+  if (space->blocks[block].kind != BLOCK_LARGE_HEAD) return;
+  heap->live_bytes += varve_object_bytes((varve_object *)space_block_address(space, block));
+}
+
+static void finish_blocks(struct varve_heap *heap, uint32_t region) {
   for (uint32_t b = region * VARVE__REGION_BLOCKS; b < (region + 1) * VARVE__REGION_BLOCKS; ++b) {
-    space->blocks[b].fresh = 0;
-    if (space->blocks[b].kind != BLOCK_LARGE_HEAD) continue;
-    heap->live_bytes += varve_object_bytes((varve_object *)space_block_address(space, b));
+    if (heap->space.blocks[b].kind == BLOCK_SMALL) finish_block(heap, b);
+    else finish_large(heap, b);
   }
 }
 
@@ -141,10 +145,7 @@ static void finish_region(struct varve_heap *heap, uint32_t region) {
   struct varve_region *r = &space->regions[region];
   uint8_t kind = atomic_load_explicit(&r->kind, memory_order_relaxed);
   if (kind == REGION_MEDIUM) finish_medium(heap, region);
-  if (kind == REGION_LARGE) finish_large(heap, region);
-  if (kind == REGION_SMALL)
-    for (uint32_t b = region * VARVE__REGION_BLOCKS; b < (region + 1) * VARVE__REGION_BLOCKS; ++b)
-      finish_block(heap, b);
+  if (kind == REGION_SMALL || kind == REGION_LARGE) finish_blocks(heap, region);
   bool empty = kind == REGION_SMALL && atomic_load_explicit(&r->free_blocks, memory_order_relaxed) == ~UINT64_C(0);
   if (empty || (kind == REGION_MEDIUM && (r->flags & BLOCK_FREE_LATER))) {
     varve__space_release_region(space, region);
@@ -170,6 +171,7 @@ static void renumber_block(struct varve_space *space, struct renumbering *n, uin
   if (space->blocks[block].kind != BLOCK_SMALL) return;
   space->blocks[block].age = n->age++;
   if ((r->flags & BLOCK_TARGET) || !atomic_load_explicit(&r->free_blocks, memory_order_relaxed)) return;
+  if (atomic_load_explicit(&r->kind, memory_order_relaxed) != REGION_SMALL) return; /* R3 */
   r->flags |= BLOCK_TARGET; /* listed */
   n->regions[n->region_count++] = block / VARVE__REGION_BLOCKS;
 }

@@ -238,7 +238,7 @@ static void parse_region(struct varve_verifier *v, uint32_t region) {
   if (kind == REGION_MEDIUM) parse_medium(v, region);
   if (kind != REGION_SMALL && kind != REGION_LARGE) return;
   for (uint32_t b = region * VARVE__REGION_BLOCKS; b < (region + 1) * VARVE__REGION_BLOCKS && !v->failed; ++b)
-    (kind == REGION_SMALL ? parse_block : parse_large)(v, b);
+    (space_of(v)->blocks[b].kind == BLOCK_SMALL ? parse_block : parse_large)(v, b);
 }
 
 static void parse(struct varve_verifier *v) {
@@ -536,7 +536,9 @@ static void check_region(struct varve_verifier *v, uint32_t region, struct tally
   if (kind == REGION_MEDIUM) check_medium(v, region, tally);
   for (uint32_t b = 0; b < VARVE__REGION_BLOCKS && !v->failed; ++b) {
     if (kind == REGION_SMALL) check_small_block(v, first + b, free >> b & 1, tally);
-    if (kind == REGION_LARGE) check_large_block(v, first + b, free >> b & 1, tally);
+    else if (kind == REGION_LARGE && space_of(v)->blocks[first + b].kind == BLOCK_SMALL)
+      check_small_block(v, first + b, free >> b & 1, tally);
+    else if (kind == REGION_LARGE) check_large_block(v, first + b, free >> b & 1, tally);
   }
 }
 

@@ -101,11 +101,17 @@ static void slide_unit(struct varve_verifier *v, struct slide *slide, uint32_t u
     place_object(v, slide, (const varve_object *)(base + (at - from) * 8));
 }
 
+static bool holds_units(struct varve_verifier *v, const struct varve_group *group, uint32_t region, uint32_t unit) {
+  uint8_t kind = kind_of(v, region);
+  if (group->medium) return kind == REGION_MEDIUM;
+  return kind == REGION_SMALL || (kind == REGION_LARGE && space_of(v)->blocks[unit].kind == BLOCK_SMALL);
+}
+
 /* P4: nobody else has claimed the blocks of the unit. */
 static void claim_unit(struct varve_verifier *v, const struct varve_group *group, uint32_t unit) {
   uint32_t region = group->medium ? unit : unit / VARVE__REGION_BLOCKS;
   uint64_t bits = group->medium ? ~(uint64_t)0 : (uint64_t)1 << unit % VARVE__REGION_BLOCKS;
-  if (region >= space_of(v)->region_count || kind_of(v, region) != (group->medium ? REGION_MEDIUM : REGION_SMALL))
+  if (region >= space_of(v)->region_count || !holds_units(v, group, region, unit))
     varve__verify_damage(v, "group: unit %u is in no region of its kind", unit);
   else if (v->claimed[region] & bits) varve__verify_damage(v, "P4: unit %u is in two groups", unit);
   else v->claimed[region] |= bits;
@@ -155,7 +161,7 @@ static bool claim_run(struct varve_verifier *v, uint32_t first, uint32_t blocks)
   for (uint32_t b = first; b < first + blocks; ++b) {
     uint64_t bit = (uint64_t)1 << b % VARVE__REGION_BLOCKS, *taken = &v->claimed[b / VARVE__REGION_BLOCKS];
     if (b / VARVE__REGION_BLOCKS >= space_of(v)->region_count || *taken & bit ||
-        kind_of(v, b / VARVE__REGION_BLOCKS) != REGION_LARGE)
+        kind_of(v, b / VARVE__REGION_BLOCKS) != REGION_LARGE || space_of(v)->blocks[b].kind == BLOCK_SMALL)
       return false;
     *taken |= bit;
   }

@@ -79,6 +79,24 @@ uintptr_t varve__large_take(struct varve_space *space, unsigned node, uint32_t b
   return space_block_address(space, first);
 }
 
+static uint32_t find_block(const struct varve_space *space) {
+  for (uint32_t region = 0; region < space->region_high; ++region)
+    if (region_has_room(space, region))
+      return region * VARVE__REGION_BLOCKS +
+             bits_lowest(atomic_load_explicit(&space->regions[region].free_blocks, memory_order_relaxed));
+  return VARVE__NO_BLOCK;
+}
+
+uint32_t varve__large_take_block(struct varve_space *space) {
+  varve__lock_take(&space->lock);
+  uint32_t block = find_block(space);
+  if (block != VARVE__NO_BLOCK)
+    atomic_fetch_and_explicit(&space->regions[block / VARVE__REGION_BLOCKS].free_blocks,
+                              ~(UINT64_C(1) << (block % VARVE__REGION_BLOCKS)), memory_order_relaxed);
+  varve__lock_release(&space->lock);
+  return block;
+}
+
 void varve__large_free(struct varve_space *space, uint32_t block) {
   VARVE_INVARIANT(space->blocks[block].kind == BLOCK_LARGE_HEAD, "large_free: block %u is not a head", block);
   set_run(space, block, space->blocks[block].age, true);

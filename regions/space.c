@@ -279,7 +279,7 @@ static uint32_t claim_anywhere(struct varve_space *space, unsigned node) {
     uint32_t block = claim_listed(space, &space->node[space->topology->nodes[node].nearest[i]]);
     if (block != VARVE__NO_BLOCK) return block;
   }
-  return VARVE__NO_BLOCK;
+  return varve__large_take_block(space);
 }
 
 uint32_t varve__space_take_block(struct varve_space *space, unsigned node) {

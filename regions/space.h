@@ -11,7 +11,8 @@
  * Kinds of region:
  *   SMALL   blocks are taken and freed one by one (free_blocks says which are free)
  *   MEDIUM  one bump space of 2 MiB; objects may cross blocks; [0, top) is parsable
- *   LARGE   runs of blocks, one object each; a run may cross into the next region
+ *   LARGE   runs of blocks, one object each; a run may cross into the next region. When there is no other memory, single
+ *           free blocks are taken for small objects too.
  *
  * Side tables, 2.05 % of the heap: bitmap (1 bit a word), ranks (u16 a line), descriptors (32 bytes a block).
  *
@@ -19,7 +20,7 @@
  *   R1 a region's side tables are committed before its kind leaves UNCOMMITTED, and zero then.
  *   R2 kinds change under `lock`, or in a pause by worker 0.
  *   R3 in a SMALL region a block is free (bit in free_blocks, kind FREE, bitmap zero) or owned by one mutator or
- *      holds objects; taking a block is one atomic AND on free_blocks.
+ *      holds objects; taking a block is one atomic AND on free_blocks. In a LARGE region blocks are taken under `lock`.
  *   R4 committed regions never exceed limit_regions.
  *   R5 a LEAVING region belongs to the running thread that gives it back, which finishes before its next safepoint.
  */
@@ -170,6 +171,8 @@ uintptr_t varve__space_take_medium(struct varve_space *space, unsigned node, siz
 
 /* large.c: runs of blocks. 0: no memory. */
 uintptr_t varve__large_take(struct varve_space *space, unsigned node, uint32_t blocks);
+/* Take one free block of a LARGE region, the lowest, so that it is far from where runs are taken. NO_BLOCK: none. */
+uint32_t varve__large_take_block(struct varve_space *space);
 /* Free the run that starts at the block; in a pause. */
 void varve__large_free(struct varve_space *space, uint32_t block);
 /* Mark a run as taken, for objects that were slid there; in a pause. */

@@ -284,6 +284,49 @@ static void medium_and_large_objects_survive(void **state) {
   api_close(&api);
 }
 
+/* A chain of pairs from the handle on, numbered, until there is no room for another; returns how many. */
+static uint64_t chain_until_full(struct api *api, varve_handle *chain) {
+  for (uint64_t count = 0;; ++count) {
+    struct pair *pair = varve_alloc(api->me, api->pair, sizeof *pair);
+    if (!pair) return count;
+    pair->number = count;
+    varve_init(api->me, pair, &pair->left, varve_handle_get(chain));
+    varve_handle_set(api->me, chain, varve_tag(pair, 0));
+  }
+}
+
+static void check_chain(varve_handle *chain, uint64_t count) {
+  varve_word word = varve_handle_get(chain);
+  for (; count; word = pair_of(word)->left) assert_int_equal(pair_of(word)->number, --count);
+  assert_int_equal(word, 0);
+}
+
+/* Two regions, one of them half taken by a large object: the other half is good for small ones, which are fixed, moved and
+ * freed there, and make way when another large object wants it. */
+static void small_objects_live_beside_large_ones(void **state) {
+  varve_collection_stats stats;
+  struct api api;
+  (void)state;
+  api_open(&api, "heap-max=4200k,workers=2,parallel-min=0,verify=2,poison=1");
+  varve_object *large = varve_alloc(api.me, api.array, 1u << 20);
+  varve_handle *array = varve_handle_new(api.me, varve_tag(large, 0)), *chain = varve_handle_new(api.me, 0);
+  uint64_t count = chain_until_full(&api, chain);
+  assert_true(count * sizeof(struct pair) > (3u << 20) - (64u << 10));
+  varve_store(api.me, varve_untag(varve_handle_get(array)), (varve_word *)varve_untag(varve_handle_get(array)) + 1,
+              varve_handle_get(chain));
+  api_collect(&api, &stats);
+  check_chain(chain, count);
+  assert_int_equal(((varve_word *)varve_untag(varve_handle_get(array)))[1], varve_handle_get(chain));
+  varve_handle_set(api.me, chain, 0);
+  varve_store(api.me, varve_untag(varve_handle_get(array)), (varve_word *)varve_untag(varve_handle_get(array)) + 1, 0);
+  assert_non_null(varve_alloc(api.me, api.array, 1000u << 10));
+  count = chain_until_full(&api, chain);
+  check_chain(chain, count);
+  varve_handle_free(api.me, array);
+  varve_handle_free(api.me, chain);
+  api_close(&api);
+}
+
 static void nothing_stays_of_garbage(void **state) {
   struct api api;
   varve_collection_stats stats;
@@ -315,6 +358,7 @@ int main(void) {
       cmocka_unit_test(what_does_not_move_is_counted_by_its_reason),
       cmocka_unit_test(two_workers_share_every_phase),
       cmocka_unit_test(medium_and_large_objects_survive),
+      cmocka_unit_test(small_objects_live_beside_large_ones),
       cmocka_unit_test(nothing_stays_of_garbage),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
