@@ -126,7 +126,8 @@ static void stress(struct varve__mutator *mutator) {
 }
 
 static varve_status check_request(struct varve_heap *heap, varve_layout layout, size_t bytes, size_t size) {
-  if (bytes > VARVE_OBJECT_MAX - 16 || size > heap->space.limit_regions * VARVE__REGION_BYTES) return VARVE_TOO_LARGE;
+  if (bytes > VARVE_OBJECT_MAX - 16 || size > (uint64_t)heap->space.limit_blocks << VARVE__BLOCK_SHIFT)
+    return VARVE_TOO_LARGE;
   return varve__layout_fits(&heap->layouts, layout, size >> 3) ? VARVE_OK : VARVE_LAYOUT;
 }
 

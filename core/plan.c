@@ -424,7 +424,7 @@ static bool medium_left(const struct varve_region *r) {
  * varve__large_find says so. */
 bool varve__plan_is_enough(struct varve_heap *heap) {
   struct varve_space *space = &heap->space;
-  uint64_t free_blocks = 0;
+  uint64_t free_blocks = 0, used = 0;
   uint64_t free_regions = space->limit_regions - atomic_load_explicit(&space->committed, memory_order_relaxed) +
                           atomic_load_explicit(&space->free_regions, memory_order_relaxed);
   for (uint32_t r = 0; r < space->region_high; ++r) {
@@ -432,9 +432,12 @@ bool varve__plan_is_enough(struct varve_heap *heap) {
     uint8_t kind = atomic_load_explicit(&region->kind, memory_order_relaxed);
     unsigned left = kind == REGION_SMALL || kind == REGION_LARGE ? blocks_left(space, r) : 0;
     if (left || kind == REGION_LARGE) free_blocks += VARVE__REGION_BLOCKS - left;
+    if (kind == REGION_MEDIUM && medium_left(region)) left = VARVE__REGION_BLOCKS;
+    used += left;
     if ((kind == REGION_SMALL && !left) || (kind == REGION_MEDIUM && !medium_left(region))) ++free_regions;
   }
   uint64_t wanted = heap->wanted_blocks;
+  if (used + wanted > space->limit_blocks) return false;
   if (wanted <= 1) return free_blocks + free_regions >= wanted;
   if (wanted != VARVE__REGION_BLOCKS && varve__large_find(space, (uint32_t)wanted) != VARVE__NO_BLOCK) return true;
   return free_regions * VARVE__REGION_BLOCKS >= wanted;

@@ -38,9 +38,7 @@
 #define GOOD_CYCLES 64u     /* short cycles after which the penalty is halved */
 #define TRY_DEAR_AGAIN 128u /* that was at least half as dear again */
 
-static uint64_t limit_blocks(const struct varve_heap *heap) {
-  return (uint64_t)heap->space.limit_regions * VARVE__REGION_BLOCKS;
-}
+static uint64_t limit_blocks(const struct varve_heap *heap) { return heap->space.limit_blocks; }
 
 static uint64_t used_blocks(const struct varve_heap *heap) {
   return atomic_load_explicit(&heap->space.used_blocks, memory_order_relaxed);

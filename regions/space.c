@@ -103,8 +103,9 @@ bool varve__space_open(struct varve_space *space, const struct varve_topology *t
   memset(space, 0, sizeof *space);
   space->topology = topology;
   space->huge_pages = huge_pages;
-  space->limit_regions = (uint32_t)(limit_bytes / (VARVE__REGION_BYTES + VARVE__SIDE_BYTES));
-  if (!space->limit_regions) space->limit_regions = 1;
+  uint64_t blocks = limit_bytes / (VARVE__BLOCK_BYTES + VARVE__SIDE_BYTES / VARVE__REGION_BLOCKS);
+  space->limit_blocks = blocks < VARVE__REGION_BLOCKS ? VARVE__REGION_BLOCKS : (uint32_t)blocks;
+  space->limit_regions = (space->limit_blocks + VARVE__REGION_BLOCKS - 1) / VARVE__REGION_BLOCKS;
   space->region_count = space->limit_regions * 2 + 16; /* room to find neighbours for large objects */
   space->bytes = (size_t)space->region_count << VARVE__REGION_SHIFT;
   space->base = (uintptr_t)varve__place_reserve(space->bytes, VARVE__REGION_BYTES);

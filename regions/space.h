@@ -21,7 +21,8 @@
  *   R2 kinds change under `lock`, or in a pause by worker 0.
  *   R3 in a SMALL region a block is free (bit in free_blocks, kind FREE, bitmap zero) or owned by one mutator or
  *      holds objects; taking a block is one atomic AND on free_blocks. In a LARGE region blocks are taken under `lock`.
- *   R4 committed regions never exceed limit_regions.
+ *   R4 used_blocks never exceed limit_blocks between pauses, nor committed regions limit_regions, which is limit_blocks in
+ *      whole regions: of the last region a part may be of no use.
  *   R5 a LEAVING region belongs to the running thread that gives it back, which finishes before its next safepoint.
  */
 #ifndef VARVE_REGIONS_SPACE_H
@@ -123,7 +124,7 @@ struct varve_space {
   struct varve_region *regions;
   uint32_t region_count;  /* reserved */
   uint32_t region_high;   /* regions from here on have never been committed; grows under lock */
-  uint32_t limit_regions; /* R4 */
+  uint32_t limit_blocks, limit_regions; /* R4 */
   _Atomic uint32_t committed;
   _Atomic uint32_t free_regions;
   _Atomic uint32_t commits;     /* regions ever committed, each time anew */
@@ -141,7 +142,7 @@ struct varve_space {
   uint32_t commit_hint; /* no UNCOMMITTED region below; under lock */
 };
 
-/* Reserve; commits nothing. limit_bytes counts regions and their side tables. False: no address space. */
+/* Reserve; commits nothing. limit_bytes counts blocks and their share of the side tables. False: no address space. */
 bool varve__space_open(struct varve_space *space, const struct varve_topology *topology, uint64_t limit_bytes,
                        bool huge_pages);
 void varve__space_close(struct varve_space *space);
