@@ -161,11 +161,12 @@ int main(int argc, char **argv) {
   const struct program *program = read_request(&request, argc, argv);
   double *pause_ms = calloc(PAUSES_MAX, sizeof *pause_ms);
   if (!pause_ms) harness_quit(EXIT_MEMORY, "out of memory before the start");
+  uint64_t began = harness_now_ns(); /* opening the heap is part of the first run */
   runtime_open(&request);
   for (unsigned k = 0; k <= request.warm; ++k) {
     memset(&figures, 0, sizeof figures);
     figures.pause_ms = pause_ms;
-    uint64_t began = harness_now_ns();
+    if (k) began = harness_now_ns();
     uint32_t checksum = run(program, &request);
     double seconds = (double)(harness_now_ns() - began) / 1e9;
     if (k == request.warm) print(&request, checksum, seconds);
