@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* mark.c -- the mark phase: workers, their memory, stealing, the end of marking, and what found no room.
  *
- * Overflow   A child that finds no room on its worker's stack is left grey, and its block is set pending. When all workers
- *            are idle, they collect the grey objects of pending blocks, with no marking going on, as many as fill half of
- *            the pool, and marking goes on from those. Every object is scanned once, and each round scans at least one:
- *            complete with any pool. No header is read when an object is deferred; grey is told from black by the bits.
+ * Overflow   A child that finds no room on its worker's stack is left grey, and listed in its block (K3). When all workers are
+ *            idle, they collect what is listed, with no marking going on, as many as fill half of the pool, and marking goes
+ *            on from those. Every object is scanned once, and each round scans at least one: complete with any pool. No
+ *            header is read when an object is deferred, nor, unless a list was too short, when it is collected.
  * Idle       A worker adds itself to `idle` only with rings, stack and deque empty and no root task left. Seeing
  *            another's deque non-empty, it takes itself off `idle` BEFORE it tries to steal. So idle == active means
  *            that no entry exists anywhere: only running workers have private entries, and a worker's deque is filled
@@ -155,29 +155,50 @@ void varve__mark_worker(struct varve_heap *heap, uint32_t self) {
 
 static bool may_push(struct mark_worker *worker) { return worker->quota && mark_has_room(worker); }
 
+static bool push(struct mark_worker *worker, uint64_t index) {
+  if (!may_push(worker)) return false;
+  --worker->quota;
+  worker->current->entries[worker->current->count++] = index | MARK_CLAIMED;
+  return true;
+}
+
+static void set_pending(struct mark_worker *worker, uint32_t block, uint8_t pending) {
+  atomic_store_explicit(&worker->heap->space.blocks[block].pending, pending, memory_order_relaxed);
+  if (pending) atomic_store_explicit(&worker->heap->marker->overflowed, 1, memory_order_relaxed);
+}
+
+static void collect_listed(struct mark_worker *worker, uint32_t block, uint8_t pending) {
+  const uint16_t *words = worker->heap->space.ranks + (size_t)block * VARVE__BLOCK_LINES;
+  while (pending && push(worker, (uint64_t)block * VARVE__BLOCK_WORDS + words[pending - 1])) --pending;
+  set_pending(worker, block, pending);
+}
+
 static bool is_grey(const struct varve_space *space, uint64_t index, uint64_t words) {
   return words > 1 && !(space->bitmap[(index + 1) >> 6] >> ((index + 1) & 63) & 1);
 }
 
-/* Put a grey object on the stack. Without room it stays deferred. Of a large object only
- * the start bit tells, but it has the block to itself. */
 static void collect_object(void *context, varve_object *object, uint64_t words) {
   struct mark_worker *worker = context;
-  const struct varve_space *space = &worker->heap->space;
-  uint64_t index = space_word(space, (uint64_t)(uintptr_t)object);
-  if (words * 8 <= VARVE_MEDIUM_MAX && !is_grey(space, index, words)) return;
-  worker->left = !may_push(worker);
-  if (worker->left) return;
-  --worker->quota;
-  worker->current->entries[worker->current->count++] = index | MARK_CLAIMED;
+  uint64_t index = space_word(&worker->heap->space, (uint64_t)(uintptr_t)object);
+  if (!worker->left && is_grey(&worker->heap->space, index, words)) worker->left = !push(worker, index);
 }
 
-static void collect_block(struct mark_worker *worker, uint32_t block) {
-  struct varve_space *space = &worker->heap->space;
+/* A block, or a MEDIUM region, of which lists have become too short: no list of it counts. */
+static void collect_all(struct mark_worker *worker, uint32_t block) {
+  const struct varve_space *space = &worker->heap->space;
+  bool medium = space->blocks[block].kind == BLOCK_MEDIUM;
   worker->left = !may_push(worker);
   if (!worker->left) walk_marked(space, block, collect_object, worker);
-  atomic_store_explicit(&space->blocks[block].pending, worker->left, memory_order_relaxed);
-  if (worker->left) atomic_store_explicit(&worker->heap->marker->overflowed, 1, memory_order_relaxed);
+  for (uint32_t b = block + 1; medium && b < block + VARVE__REGION_BLOCKS; ++b) set_pending(worker, b, 0);
+  set_pending(worker, block, worker->left ? MARK_PENDING_ALL : 0);
+}
+
+static void collect_region(struct mark_worker *worker, uint32_t region) {
+  for (uint32_t b = region * VARVE__REGION_BLOCKS; b < (region + 1) * VARVE__REGION_BLOCKS; ++b) {
+    uint8_t pending = atomic_load_explicit(&worker->heap->space.blocks[b].pending, memory_order_relaxed);
+    if (pending == MARK_PENDING_ALL) collect_all(worker, b);
+    else if (pending) collect_listed(worker, b, pending);
+  }
 }
 
 /* Worker function, marking at rest: the bitmap does not change. */
@@ -187,11 +208,9 @@ static void collect_deferred_worker(struct varve_heap *heap, uint32_t self) {
   uint32_t region;
   worker->quota = 1 + marker->pool.count * VARVE__SEGMENT_ENTRIES / (2 * varve__workers_active(heap));
   while ((region = atomic_fetch_add_explicit(&marker->next_region, 1, memory_order_relaxed)) <
-         heap->space.region_high) {
-    if (atomic_load_explicit(&heap->space.regions[region].kind, memory_order_relaxed) < REGION_SMALL) continue;
-    for (uint32_t b = region * VARVE__REGION_BLOCKS; b < (region + 1) * VARVE__REGION_BLOCKS; ++b)
-      if (atomic_load_explicit(&heap->space.blocks[b].pending, memory_order_relaxed)) collect_block(worker, b);
-  }
+         heap->space.region_high)
+    if (atomic_load_explicit(&heap->space.regions[region].kind, memory_order_relaxed) >= REGION_SMALL)
+      collect_region(worker, region);
 }
 
 static void note_figures(struct varve_heap *heap) {

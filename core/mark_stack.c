@@ -74,16 +74,34 @@ void varve__mark_return_segments(struct mark_worker *worker) {
   worker->current = worker->spare = NULL;
 }
 
+#ifndef VARVE_PLANT_LOST_OVERFLOW
+/* Too many for a list: the block, or the MEDIUM region it is in, is looked through. */
+static void list_all(struct varve_space *space, uint32_t block) {
+  if (space->blocks[block].kind == BLOCK_MEDIUM) block -= block % VARVE__REGION_BLOCKS;
+  atomic_store_explicit(&space->blocks[block].pending, MARK_PENDING_ALL, memory_order_relaxed);
+}
+
+static void list_word(struct varve_space *space, uint32_t block, uint16_t word) {
+  _Atomic uint8_t *pending = &space->blocks[block].pending;
+  uint8_t count = atomic_load_explicit(pending, memory_order_relaxed);
+  do
+    if (count >= MARK_PENDING_MAX) {
+      list_all(space, block);
+      return;
+    }
+  while (!atomic_compare_exchange_weak_explicit(pending, &count, count + 1, memory_order_relaxed, memory_order_relaxed));
+  space->ranks[(size_t)block * VARVE__BLOCK_LINES + count] = word;
+}
+#endif
+
 /* The object's header is not read: it is mostly not in the cache. */
 __attribute__((noinline)) void varve__mark_defer(struct mark_worker *worker, uint64_t index) {
   struct varve_space *space = &worker->heap->space;
   uint64_t bit = UINT64_C(1) << (index & 63);
-  uint32_t block = (uint32_t)(index / VARVE__BLOCK_WORDS);
   if (!worker->alone && __atomic_fetch_or(&space->bitmap[index >> 6], bit, __ATOMIC_RELAXED) & bit) return;
-  if (space->blocks[block].kind == BLOCK_MEDIUM) block -= block % VARVE__REGION_BLOCKS;
   ++worker->overflows;
 #ifndef VARVE_PLANT_LOST_OVERFLOW
-  atomic_store_explicit(&space->blocks[block].pending, 1, memory_order_relaxed);
+  list_word(space, (uint32_t)(index / VARVE__BLOCK_WORDS), index % VARVE__BLOCK_WORDS);
   atomic_store_explicit(&worker->heap->marker->overflowed, 1, memory_order_relaxed);
 #endif
 }

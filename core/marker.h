@@ -8,10 +8,13 @@
  *                    as soon as it is marked; it has nothing to scan. A large object has only its start bit.)
  *            entry   64 bits on a mark stack. Bits 0..46: index of a word of the heap; bit 47: claimed; bits 48..63: piece.
  *                    Piece 0: the object that starts there. Piece p: the p-th stretch of slots of the black array there.
- * Invariants K1 whoever turns an object grey makes the only claimed entry for it, or sets its block pending. Whoever turns a
- *               white object black scans it. An entry that is not claimed, for an object that is not white, is stale.
+ * Invariants K1 whoever turns an object grey makes the only claimed entry for it, or leaves it to a later round (K3).
+ *               Whoever turns a white object black scans it. An entry that is not claimed, for an object that is not white, is stale.
  *               (All entries of a lone worker are claimed; they do not say so.)
  *            K2 entries are in rings, on the current segment, in a deque, or in the hands of one thief; nowhere else.
+ *            K3 an object left to a later round is grey, and either listed in its block, where the `pending` first of the ranks,
+ *               which mean nothing while marking, are such objects' words; or `pending` is MARK_PENDING_ALL, and all grey
+ *               objects of the block (of a MEDIUM region, if it is the first block's) are.
  */
 #ifndef VARVE_CORE_MARKER_H
 #define VARVE_CORE_MARKER_H
@@ -27,6 +30,8 @@
 #define MARK_PIECE_SHIFT 48
 #define MARK_TEST_RING 16u /* children that wait for their bitmap word */
 #define MARK_DEPTHS 4u
+#define MARK_PENDING_MAX VARVE__BLOCK_LINES
+#define MARK_PENDING_ALL UINT8_MAX
 
 struct mark_worker {
   struct varve_heap *heap;

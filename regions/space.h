@@ -88,7 +88,7 @@ struct varve_block {
                      LARGE_HEAD: blocks in the run; LARGE_BODY: blocks back to the head */
   uint8_t kind;   /* enum varve_block_kind */
   uint8_t flags;  /* enum varve_block_flag */
-  _Atomic uint8_t pending; /* marking overflowed here: some objects are marked but not scanned */
+  _Atomic uint8_t pending; /* while marking: how many of its objects were left to a later round (core/marker.h) */
   uint8_t fresh;  /* allocated into since the last pause: parsable linearly, bitmap zero */
 };
 _Static_assert(sizeof(struct varve_block) == 32, "a descriptor is half a cache line");
