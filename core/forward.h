@@ -40,7 +40,9 @@ static inline uint64_t forward_moved(const struct forward *f, uint64_t offset) {
 }
 
 /* Does the block move? So few bits are always in the first cache. */
-static inline bool forward_moves(const struct forward *f, uint32_t block) { return f->moves[block >> 6] >> (block & 63) & 1; }
+static inline bool forward_moves(const struct forward *f, uint32_t block) {
+  return f->moves[block >> 6] >> (block & 63) & 1;
+}
 
 /* Bring what forward_moved will read into the cache. */
 static inline void forward_prefetch(const struct forward *f, uint64_t offset) {

@@ -5,8 +5,8 @@
  * heap-initial, by at least what the requester waits for and a region for everybody else, and at most to heap-max. That
  * spends a fixed share of time per allocated byte on collecting, the rule of Go's GOGC; heap-max caps it.
  *
- * Workers: more of them are not always faster. Marking in parallel needs atomic operations, two for each object, which a
- * worker alone does not; cores may share their caches or be busy with something else. So the pause's cost is measured
+ * Workers: more of them are not always faster. Marking in parallel needs atomic operations, one or two for each object, which
+ * a worker alone does not; cores may share their caches or be busy with something else. So the pause's cost is measured
  * with all workers, with half of them and so on down to one, and mostly the cheapest of these teams is used; now and then
  * a neighbour of it is tried again, the more seldom the dearer it was.
  *
