@@ -28,7 +28,7 @@
 #define MARK_INDEX_MASK ((UINT64_C(1) << 47) - 1)
 #define MARK_CLAIMED (UINT64_C(1) << 47)
 #define MARK_PIECE_SHIFT 48
-#define MARK_TEST_RING 16u /* children that wait for their bitmap word */
+#define MARK_TEST_RING 32u /* children that wait for their bitmap word */
 #define MARK_DEPTHS 4u
 #define MARK_PENDING_MAX VARVE__BLOCK_LINES
 #define MARK_PENDING_ALL UINT8_MAX
