@@ -420,6 +420,15 @@ static bool medium_left(const struct varve_region *r) {
   return (r->flags & BLOCK_TARGET) || (r->live && !(r->flags & BLOCK_MOVES));
 }
 
+/* Relocated large objects have two places until they move. */
+static uint64_t relocated_blocks(const struct varve_heap *heap) {
+  const struct varve_plan *plan = heap->plan;
+  uint64_t blocks = 0;
+  for (uint32_t i = 0; i < plan->large_count && !plan->emergency; ++i)
+    blocks += heap->space.blocks[plan->large[i].from].age;
+  return blocks;
+}
+
 /* Dead large runs are freed already. What is free in LARGE regions is good for small objects, and for large ones where
  * varve__large_find says so. */
 bool varve__plan_is_enough(struct varve_heap *heap) {
@@ -431,12 +440,13 @@ bool varve__plan_is_enough(struct varve_heap *heap) {
     const struct varve_region *region = &space->regions[r];
     uint8_t kind = atomic_load_explicit(&region->kind, memory_order_relaxed);
     unsigned left = kind == REGION_SMALL || kind == REGION_LARGE ? blocks_left(space, r) : 0;
-    if (left || kind == REGION_LARGE) free_blocks += VARVE__REGION_BLOCKS - left;
+    if (left) free_blocks += VARVE__REGION_BLOCKS - left;
     if (kind == REGION_MEDIUM && medium_left(region)) left = VARVE__REGION_BLOCKS;
     used += left;
-    if ((kind == REGION_SMALL && !left) || (kind == REGION_MEDIUM && !medium_left(region))) ++free_regions;
+    if (kind >= REGION_SMALL && !left) ++free_regions;
   }
   uint64_t wanted = heap->wanted_blocks;
+  used -= relocated_blocks(heap);
   if (used + wanted > space->limit_blocks) return false;
   if (wanted <= 1) return free_blocks + free_regions >= wanted;
   if (wanted != VARVE__REGION_BLOCKS && varve__large_find(space, (uint32_t)wanted) != VARVE__NO_BLOCK) return true;

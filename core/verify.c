@@ -558,6 +558,8 @@ static void check_tables(struct varve_verifier *v) {
   if (tally.committed > space->limit_regions)
     varve__verify_damage(v, "R4: %llu regions are committed, the limit is %u", ull(tally.committed),
                          space->limit_regions);
+  if (tally.used_blocks > space->limit_blocks)
+    varve__verify_damage(v, "R4: %llu blocks are in use, the limit is %u", ull(tally.used_blocks), space->limit_blocks);
 }
 
 varve_status varve__verify_heap(struct varve_verifier *v, varve_error *error) {

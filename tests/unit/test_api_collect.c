@@ -327,6 +327,50 @@ static void small_objects_live_beside_large_ones(void **state) {
   api_close(&api);
 }
 
+/* Relocated large objects have two places for a while, which is no reason for an emergency at a limit near both. */
+static void relocation_is_no_emergency(void **state) {
+  varve_collection_stats stats;
+  varve_word slots[418] = {0};
+  struct api api;
+  (void)state;
+  api_open(&api, "heap-max=4260k,workers=1,cache-budget=4m,move-everything=1,verify=2");
+  assert_int_equal(varve_root_slots_add(api.heap, "large", slots, 418, NULL), VARVE_OK);
+  for (int i = 0; i < 18; ++i) slots[i] = varve_tag(varve_alloc(api.me, api.array, 7u << 15), 0);
+  for (int i = 0; i < 18; i += 2) slots[i] = 0;
+  api_collect(&api, NULL);
+  for (int i = 18; i < 418; ++i) slots[i] = varve_tag(varve_alloc(api.me, api.data, 2000), 0);
+  for (int turn = 0; turn < 3; ++turn) {
+    api_collect(&api, &stats);
+    assert_int_equal(stats.large_moved, 9);
+    assert_false(stats.emergency);
+  }
+  assert_int_equal(varve_root_slots_remove(api.heap, slots), VARVE_OK);
+  api_close(&api);
+}
+
+/* A region whose large objects are dead is room for the medium object that asks for one. */
+static void a_swept_region_is_room_for_mediums(void **state) {
+  enum { LARGE = 4, REGIONS = 8 };
+  varve_collection_stats stats = {0};
+  varve_word slots[REGIONS * 25] = {0};
+  struct api api;
+  size_t used = 0;
+  (void)state;
+  api_open(&api, "heap-max=17121280,heap-initial=16m,workers=1,cache-budget=16m,verify=2");
+  assert_int_equal(varve_root_slots_add(api.heap, "all", slots, REGIONS * 25, NULL), VARVE_OK);
+  while (used < LARGE) slots[used++] = varve_tag(varve_alloc(api.me, api.array, 15u << 15), 0);
+  while (used < LARGE + (REGIONS - 1) * 20) slots[used++] = varve_tag(varve_alloc(api.me, api.array, 100000), 0);
+  memset(slots, 0, LARGE * sizeof *slots);
+  assert_false(varve_collection_stats_get(api.heap, &stats)); /* nothing was collected so far */
+  slots[0] = varve_tag(varve_alloc(api.me, api.array, 100000), 0);
+  assert_int_not_equal(slots[0], 0);
+  assert_true(varve_collection_stats_get(api.heap, &stats));
+  assert_int_equal(stats.number, 1);
+  assert_false(stats.emergency);
+  assert_int_equal(varve_root_slots_remove(api.heap, slots), VARVE_OK);
+  api_close(&api);
+}
+
 static void nothing_stays_of_garbage(void **state) {
   struct api api;
   varve_collection_stats stats;
@@ -359,6 +403,8 @@ int main(void) {
       cmocka_unit_test(two_workers_share_every_phase),
       cmocka_unit_test(medium_and_large_objects_survive),
       cmocka_unit_test(small_objects_live_beside_large_ones),
+      cmocka_unit_test(relocation_is_no_emergency),
+      cmocka_unit_test(a_swept_region_is_room_for_mediums),
       cmocka_unit_test(nothing_stays_of_garbage),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
