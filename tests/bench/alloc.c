@@ -7,6 +7,7 @@
  * Limit: a hand-written bump loop with its pointer in a register, going round in half of the L2 cache.
  */
 #include "bench.h"
+#include "steps.h"
 
 #define RING_WORDS ((size_t)1 << 16)
 
@@ -66,6 +67,39 @@ static void measure(struct bench *bench, unsigned words, bool survive, varve_wor
     "bump loop in L2", &limit, words == 4 && !survive ? AT_MOST_TIMES : NOT_JUDGED, 1.5, 1.1});
 }
 
+/* ---- instructions: the inline path, from a layout in a register to a pointer to the object ---- */
+
+static varve_layout counted;
+
+static __attribute__((noinline)) uint64_t loop_bare(varve_mutator *me, uint64_t rounds) {
+  varve_layout layout = counted;
+  for (uint64_t i = 0; i < rounds; ++i) {
+    __asm__ volatile("" : "+r"(layout));
+    escape(me);
+  }
+  return 0;
+}
+
+static __attribute__((noinline)) uint64_t loop_allocating(varve_mutator *me, uint64_t rounds) {
+  varve_layout layout = counted;
+  for (uint64_t i = 0; i < rounds; ++i) {
+    __asm__ volatile("" : "+r"(layout));
+    escape(varve_alloc_uninit(me, layout, 32));
+  }
+  return 0;
+}
+
+/* The median: a sample may meet the end of a TLAB. */
+static void report_instructions(struct bench *bench) {
+  struct host host;
+  struct series count = {0};
+  host_open(&host, (uint64_t)16 << 20, 0, "workers=1");
+  counted = host.data;
+  for (unsigned i = 0; i < 7; ++i) series_add(&count, steps_between(loop_bare, loop_allocating, host.me));
+  host_close(&host);
+  bench_report(bench, &(struct figure){"allocate 32 B: instructions", "", &count, NULL, NULL, NOT_JUDGED, 0, 0});
+}
+
 void bench_alloc(struct bench *bench) {
   varve_word *ring = arena(ARENA_WORDS, RING_WORDS * sizeof *ring);
   for (unsigned i = 0; i < 4; ++i) {
@@ -74,4 +108,5 @@ void bench_alloc(struct bench *bench) {
     for (size_t k = 0; k < RING_WORDS; ++k) ring[k] = 0;
     if (!bench->targets) measure(bench, sizes[i], true, ring);
   }
+  report_instructions(bench);
 }

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* poll.c -- what a poll adds to a loop of about 5 ns, and how many instructions it is.
  *
- * Instructions are counted exactly, by running the loop with and without the poll under the processor's trap flag.
+ * Instructions are counted exactly (steps.h).
  * Limit: the same loop without polls, in turns.
  */
-#include <signal.h>
-
 #include "bench.h"
+#include "steps.h"
 
 #define ROUNDS 4000u /* of the loop, in a sample */
 
@@ -46,40 +45,9 @@ static double time_loop(uint64_t (*loop)(varve_mutator *, uint64_t), varve_mutat
   return (double)spent / ROUNDS;
 }
 
-/* ---- counting instructions ---- */
-
-static volatile sig_atomic_t steps;
-
-static void on_step(int number) {
-  (void)number;
-  ++steps;
-}
-
-/* Set or clear the trap flag, past the red zone. */
-#define TRAP(instruction)                                                                                       \
-  __asm__ volatile("lea -128(%%rsp), %%rsp\n\tpushfq\n\t" instruction " (%%rsp)\n\tpopfq\n\tlea 128(%%rsp), %%rsp" \
-                   : : : "memory", "cc")
-
-static unsigned count_steps(uint64_t (*loop)(varve_mutator *, uint64_t), varve_mutator *me, uint64_t rounds) {
-  steps = 0;
-  TRAP("orq $0x100,");
-  loop(me, rounds);
-  TRAP("andq $-257,");
-  return (unsigned)steps;
-}
-
-/* Of one round, without what comes before and after the loop. */
-static double steps_a_round(uint64_t (*loop)(varve_mutator *, uint64_t), varve_mutator *me) {
-  return ((double)count_steps(loop, me, 200) - count_steps(loop, me, 100)) / 100;
-}
-
 static void report_instructions(struct bench *bench, varve_mutator *me) {
-  struct sigaction trap = {.sa_handler = on_step}, old;
   struct series count = {0};
-  sigaction(SIGTRAP, &trap, &old);
-  for (unsigned i = 0; i < 3; ++i)
-    series_add(&count, steps_a_round(loop_polling, me) - steps_a_round(loop_bare, me));
-  sigaction(SIGTRAP, &old, NULL);
+  for (unsigned i = 0; i < 3; ++i) series_add(&count, steps_between(loop_bare, loop_polling, me));
   bench_report(bench, &(struct figure){"poll: instructions", "", &count, NULL, NULL, AT_MOST, 2, 2});
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* main.c -- the heap of the programs on Varve: all of its limit from the start, 1 GiB unless --heap says otherwise.
- * VARVE_OPTIONS applies as always. */
+/* main.c -- the heap of the programs on Varve: it may grow to its limit at once, 1 GiB unless --heap says otherwise, and takes
+ * memory as it grows. VARVE_OPTIONS applies as always. */
 #include "programs.h"
 
 #define DEFAULT_HEAP (UINT64_C(1) << 30)
@@ -39,7 +39,8 @@ void runtime_open(const struct request *request) {
   varve_options options;
   varve_error error = {0};
   varve_options_init(&options);
-  options.heap_max = options.heap_initial = request->heap ? request->heap : DEFAULT_HEAP;
+  options.heap_max = request->heap ? request->heap : DEFAULT_HEAP;
+  options.heap_growth = 1000;
   options.on_collection = on_collection;
   varve_status status = varve_heap_create(&options, &heap, &error);
   if (status)
