@@ -49,7 +49,8 @@ Eight programs, written once for Varve and again for each of the others, to one 
 
 * **Heap size.** The live size is what Varve finds reachable at the program's points of most live data, headers
   included. Each contender is given that many bytes times the factor. Objects are not equally large everywhere: Java's
-  references have four bytes, C's objects no header but malloc's. Varve rounds its limit down to whole regions of 2 MiB.
+  references have four bytes, C's objects no header but malloc's. Varve's limit counts blocks of 32 KiB
+  in use and their tables; it takes memory in regions of 2 MiB, as the program grows.
   With a *limit* a program that needs more runs out of memory; with a *goal* it takes more.
 * **Order.** Rounds through all programs, heap sizes and contenders; those that are compared stand next to each other,
   and each round begins with another one. So a machine that grows slower does so for all.
@@ -57,7 +58,8 @@ Eight programs, written once for Varve and again for each of the others, to one 
   for each of its repetitions); what timed out is not tried again. Time is that of the program without the start of its
   process; a process runs it once. Java runs it {warm} times before, to compile it: its time is that of the last run,
   its CPU time and memory are those of all of them. The others pay for their first page faults in the run that is
-  measured; Java paid before.
+  measured; Java paid before. Before each run 768 MiB are touched and freed, so that nobody pays for memory that a
+  virtual machine has given back to its host.
 * **Memory** is the peak of the process (`ru_maxrss`); below 20 MiB or so it is not known: a dash.
 * **Failures** are results. A contender that fails in one run of several has failed there. *Refused*: the heap is below
   the least that it takes. *Impossible*: the program cannot be written for it.
