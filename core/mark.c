@@ -262,7 +262,7 @@ static void clear_region(struct varve_space *space, uint32_t region) {
   uint8_t kind = atomic_load_explicit(&space->regions[region].kind, memory_order_relaxed);
   if (kind == REGION_MEDIUM)
     memset(space_block_bitmap(space, region * VARVE__REGION_BLOCKS), 0, VARVE__REGION_BYTES / 64);
-  if (kind != REGION_SMALL && kind != REGION_LARGE) return;
+  if (!region_has_blocks(kind)) return;
   for (uint32_t b = region * VARVE__REGION_BLOCKS; b < (region + 1) * VARVE__REGION_BLOCKS; ++b)
     if (space->blocks[b].kind != BLOCK_FREE && !space->blocks[b].fresh)
       memset(space_block_bitmap(space, b), 0, VARVE__BLOCK_BYTES / 64);

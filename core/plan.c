@@ -137,7 +137,7 @@ static uint32_t sort_by_age(struct varve_heap *heap) {
   for (uint32_t r = 0; r < space->region_high; ++r) {
     uint8_t kind = atomic_load_explicit(&space->regions[r].kind, memory_order_relaxed);
     if (kind == REGION_MEDIUM) enter_age(plan, space->regions[r].age, r | VARVE__MEDIUM_ENTRY);
-    if (kind != REGION_SMALL && kind != REGION_LARGE) continue;
+    if (!region_has_blocks(kind)) continue;
     for (uint32_t b = r * VARVE__REGION_BLOCKS; b < (r + 1) * VARVE__REGION_BLOCKS; ++b)
       if (space->blocks[b].kind == BLOCK_SMALL) enter_age(plan, space->blocks[b].age, b);
   }
@@ -245,7 +245,7 @@ static bool group_pays(const struct grouping *g, const struct varve_group *group
 
 static void set_moves(struct varve_space *space, const struct varve_group *group, uint32_t unit) {
   if (!group->medium) {
-    space->moves[unit / VARVE__REGION_BLOCKS] |= UINT64_C(1) << (unit % VARVE__REGION_BLOCKS);
+    space_set_moves(space, unit);
     return;
   }
   space->regions[unit].flags |= BLOCK_MOVES;
@@ -291,7 +291,7 @@ static void consider_block(struct grouping *g, struct varve_group *group, uint32
 
 static bool holds_small(const struct varve_space *space, uint32_t region, unsigned node) {
   uint8_t kind = atomic_load_explicit(&space->regions[region].kind, memory_order_relaxed);
-  return (kind == REGION_SMALL || kind == REGION_LARGE) && space->regions[region].node == node;
+  return region_has_blocks(kind) && space->regions[region].node == node;
 }
 
 static uint32_t live_blocks(const struct varve_space *space, uint32_t region) {
@@ -439,7 +439,7 @@ bool varve__plan_is_enough(struct varve_heap *heap) {
   for (uint32_t r = 0; r < space->region_high; ++r) {
     const struct varve_region *region = &space->regions[r];
     uint8_t kind = atomic_load_explicit(&region->kind, memory_order_relaxed);
-    unsigned left = kind == REGION_SMALL || kind == REGION_LARGE ? blocks_left(space, r) : 0;
+    unsigned left = region_has_blocks(kind) ? blocks_left(space, r) : 0;
     if (left) free_blocks += VARVE__REGION_BLOCKS - left;
     if (kind == REGION_MEDIUM && medium_left(region)) left = VARVE__REGION_BLOCKS;
     used += left;

@@ -3,9 +3,10 @@
  *
  * Dead runs are freed as soon as marking is over: no live slot refers to them.
  *
- * Slide (emergency): objects go up to the high end of each stretch of neighbouring blocks of LARGE regions in which no small
- *   objects are, highest first, so that the free blocks come together at the low ends. Taken in this order, no object's new place is below its old
- *   one, and none overlaps a place that has not been left: compact.c moves them one after the other.
+ * Slide (emergency): objects go up to the high end of each stretch of neighbouring blocks of LARGE regions in which no
+ *   small objects are, highest first, so that the free blocks come together at the low ends. Taken in this order, no
+ *   object's new place is below its old one, and none overlaps a place that has not been left: compact.c moves them
+ *   one after the other.
  * Relocate (move-everything, no emergency): each object that finds a free run moves there; places are taken at once,
  *   so they overlap nothing.
  */
@@ -41,7 +42,7 @@ static void add_move(struct varve_heap *heap, uint32_t from, uint32_t to) {
   plan->large[plan->large_count++] = (struct varve_large_move){from, to};
   b->dst1 = space_block_address(&heap->space, to);
   b->split = VARVE__NO_SPLIT;
-  heap->space.moves[from / VARVE__REGION_BLOCKS] |= UINT64_C(1) << (from % VARVE__REGION_BLOCKS);
+  space_set_moves(&heap->space, from);
 }
 
 /* May a large object be where this block is? */

@@ -38,23 +38,25 @@
 #define GOOD_CYCLES 64u     /* short cycles after which the penalty is halved */
 #define TRY_DEAR_AGAIN 128u /* that was at least half as dear again */
 
-static uint64_t limit_blocks(const struct varve_heap *heap) { return heap->space.limit_blocks; }
-
 static uint64_t used_blocks(const struct varve_heap *heap) {
   return atomic_load_explicit(&heap->space.used_blocks, memory_order_relaxed);
 }
 
+/* Within a quarter of the limit. */
+static bool is_nearly_full(const struct varve_heap *heap) {
+  return used_blocks(heap) * 4 >= (uint64_t)heap->space.limit_blocks * 3;
+}
+
 bool varve__policy_is_pressed(const struct varve_heap *heap) {
-  uint64_t limit = limit_blocks(heap);
   uint64_t mutators = atomic_load_explicit(&heap->mutator_count, memory_order_relaxed);
-  return used_blocks(heap) * 4 >= limit * 3 || mutators * VARVE__REGION_BLOCKS * 8 > limit;
+  return is_nearly_full(heap) || mutators * VARVE__REGION_BLOCKS * 8 > heap->space.limit_blocks;
 }
 
 /* 87.5 % by default; 95 % when the heap is pressed, where holes are worth more than the time to close them. */
 uint64_t varve__policy_dense_words(const struct varve_heap *heap, uint64_t words) {
   uint64_t percent = heap->options.dense_percent;
   if (heap->options.move_everything) percent = 101;
-  else if (percent < 95 && used_blocks(heap) * 4 >= limit_blocks(heap) * 3) percent = 95;
+  else if (percent < 95 && is_nearly_full(heap)) percent = 95;
   return words * percent / 100 + 1;
 }
 
@@ -99,7 +101,7 @@ void varve__policy_note_cost(struct varve_heap *heap) {
 
 /* Blocks that may be in use before the next collection, when `used` are in use now. */
 static uint64_t goal_blocks(const struct varve_heap *heap, uint64_t used) {
-  uint64_t limit = limit_blocks(heap);
+  uint64_t limit = heap->space.limit_blocks;
   uint64_t goal = used + used * heap->options.heap_growth / 100;
   uint64_t initial = heap->options.heap_initial >> VARVE__BLOCK_SHIFT;
   uint64_t least = used + heap->wanted_blocks + VARVE__REGION_BLOCKS;

@@ -145,7 +145,7 @@ static void finish_region(struct varve_heap *heap, uint32_t region) {
   struct varve_region *r = &space->regions[region];
   uint8_t kind = atomic_load_explicit(&r->kind, memory_order_relaxed);
   if (kind == REGION_MEDIUM) finish_medium(heap, region);
-  if (kind == REGION_SMALL || kind == REGION_LARGE) finish_blocks(heap, region);
+  if (region_has_blocks(kind)) finish_blocks(heap, region);
   bool empty = kind == REGION_SMALL && atomic_load_explicit(&r->free_blocks, memory_order_relaxed) == ~UINT64_C(0);
   if (empty || (kind == REGION_MEDIUM && (r->flags & BLOCK_FREE_LATER))) {
     varve__space_release_region(space, region);

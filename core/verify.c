@@ -236,7 +236,7 @@ static void parse_large(struct varve_verifier *v, uint32_t block) {
 static void parse_region(struct varve_verifier *v, uint32_t region) {
   uint8_t kind = kind_of(v, region);
   if (kind == REGION_MEDIUM) parse_medium(v, region);
-  if (kind != REGION_SMALL && kind != REGION_LARGE) return;
+  if (!region_has_blocks(kind)) return;
   for (uint32_t b = region * VARVE__REGION_BLOCKS; b < (region + 1) * VARVE__REGION_BLOCKS && !v->failed; ++b)
     (space_of(v)->blocks[b].kind == BLOCK_SMALL ? parse_block : parse_large)(v, b);
 }

@@ -212,6 +212,11 @@ static inline uint64_t *space_block_bitmap(const struct varve_space *space, uint
 static inline bool space_moves(const struct varve_space *space, uint32_t block) {
   return space->moves[block / VARVE__REGION_BLOCKS] >> (block % VARVE__REGION_BLOCKS) & 1;
 }
+/* Is the region made of blocks that are free, small or of large runs? */
+static inline bool region_has_blocks(uint8_t kind) { return kind == REGION_SMALL || kind == REGION_LARGE; }
+static inline void space_set_moves(struct varve_space *space, uint32_t block) {
+  space->moves[block / VARVE__REGION_BLOCKS] |= UINT64_C(1) << (block % VARVE__REGION_BLOCKS);
+}
 static inline bool space_marked(const struct varve_space *space, uint64_t address) {
   size_t word = space_word(space, address);
   return __atomic_load_n(&space->bitmap[word >> 6], __ATOMIC_RELAXED) >> (word & 63) & 1;
