@@ -106,14 +106,17 @@ static uint32_t wanted_blocks(size_t size) {
 }
 
 /* Give up when an emergency collection of our own could not free what is wanted. While it could, other mutators were
- * quicker: try again, within reason. A collection that another thread ran for all does not count. */
+ * quicker: try again, within reason. A collection that another thread ran for all does not count, nor one that was not full. */
 static uintptr_t take_or_collect(struct varve__mutator *mutator, size_t size) {
   struct varve_heap *heap = mutator->head.heap;
-  for (unsigned own = 0;;) {
+  for (unsigned own = 0, full = 0;;) {
     uint64_t seen = atomic_load(&heap->collections);
     uintptr_t at = take(mutator, size);
-    if (at || own == COLLECTIONS_MAX || (own >= 2 && !mutator->satisfied)) return at;
-    own += varve__collect(mutator, own ? "emergency" : "allocation", seen, wanted_blocks(size));
+    if (at || own == COLLECTIONS_MAX || (full >= 2 && !mutator->satisfied)) return at;
+    enum varve_extent extent = own ? EXTENT_ALL : EXTENT_DUE;
+    if (!varve__collect(mutator, full ? "emergency" : "allocation", seen, wanted_blocks(size), extent)) continue;
+    ++own;
+    full += mutator->took_all;
   }
 }
 
@@ -122,7 +125,7 @@ static void stress(struct varve__mutator *mutator) {
   uint32_t period = heap->options.stress_period;
   if (!period || ++mutator->slow_allocations < period) return;
   mutator->slow_allocations = 0;
-  varve__collect(mutator, "stress", atomic_load(&heap->collections), 0);
+  varve__collect(mutator, "stress", atomic_load(&heap->collections), 0, EXTENT_DUE);
 }
 
 static varve_status check_request(struct varve_heap *heap, varve_layout layout, size_t bytes, size_t size) {

@@ -23,6 +23,7 @@
 #include "core/plan.h"
 #include "core/policy.h"
 #include "core/release.h"
+#include "core/remember.h"
 #include "core/root.h"
 #include "core/safepoint.h"
 #include "core/stats.h"
@@ -41,7 +42,7 @@ static void require_sound(struct varve_heap *heap, const char *edge, varve_statu
 static void verify_before(struct varve_heap *heap, struct varve_snapshot *snapshot) {
   varve_error error = {0};
   if (!heap->options.verify && !heap->store_log) return;
-  require_sound(heap, "before marking", varve__verify_trace(heap->verifier, snapshot, &error), &error);
+  require_sound(heap, "before marking", varve__verify_before(heap->verifier, snapshot, &error), &error);
   if (heap->store_log)
     require_sound(heap, "before marking", varve__verify_stores(heap->verifier, &error), &error);
 }
@@ -71,16 +72,22 @@ static uint64_t used_bytes(const struct varve_heap *heap) {
   return atomic_load_explicit(&heap->space.used_blocks, memory_order_relaxed) * VARVE__BLOCK_BYTES;
 }
 
-static void begin(struct varve_heap *heap, const char *cause, uint32_t blocks) {
+static void begin(struct varve_heap *heap, const char *cause, uint32_t blocks, enum varve_extent extent) {
+  struct varve_cut cut = varve__policy_cut(heap, extent);
   varve__roots_lock(heap->roots);
   for (struct varve__mutator *m = heap->mutators; m; m = m->next) varve__mutator_retire(m);
   heap->root_tasks = varve__roots_prepare(heap->roots);
   heap->wanted_blocks = blocks;
   varve__policy_note_use(heap);
+  varve__ages_begin(heap, cut.epoch, cut.tenured);
   varve_collection_stats *stats = &heap->current;
+  stats->epochs = heap->ages.on ? heap->space.epoch + 1u : 1;
+  stats->epochs_taken = heap->ages.on ? heap->space.epoch + 1u - cut.epoch : 1;
   stats->number = atomic_load(&heap->collections) + 1;
   stats->cause = cause;
   stats->live_before = used_bytes(heap);
+  stats->range_before = heap->ages.range_blocks * (uint64_t)VARVE__BLOCK_BYTES;
+  stats->remembered = varve__remembered_count(heap);
   stats->workers = varve__workers_begin(heap, varve__policy_workers(heap));
 }
 
@@ -102,7 +109,7 @@ static void plan(struct varve_heap *heap, bool emergency) {
   varve__plan_large_sweep(heap);
   plan_groups(heap, emergency);
   if (!emergency && heap->plan->group_count && !varve__plan_pays(heap)) varve__plan_drop(heap);
-  if (!emergency && !varve__plan_is_enough(heap)) {
+  if (!emergency && !heap->space.cut && !varve__plan_is_enough(heap)) {
     varve__plan_undo(heap);
     plan_groups(heap, true);
   }
@@ -122,6 +129,8 @@ static void release(struct varve_heap *heap) {
   varve__compact_begin(heap);
   varve__workers_run(heap, varve__release_worker);
   varve__release_finish(heap);
+  varve__remembered_settle(heap);
+  if (!heap->space.cut && heap->ages.on) varve__roots_forget_notes(heap->roots);
   varve__policy_set_budget(heap);
 }
 
@@ -164,6 +173,7 @@ static void report(struct varve_heap *heap) {
 static void end(struct varve_heap *heap, uint64_t began) {
   varve_collection_stats *stats = &heap->current;
   stats->live_after = heap->live_bytes;
+  stats->survived = heap->ages.live[heap->space.cut];
   stats->committed = atomic_load_explicit(&heap->space.committed, memory_order_relaxed) *
                      (uint64_t)(VARVE__REGION_BYTES + VARVE__SIDE_BYTES);
   uint64_t now = varve__clock_ns();
@@ -201,15 +211,17 @@ static void give_back_and_tell(struct varve_heap *heap) {
   varve__log(heap, 1, "gave back %u region%s in %.2f ms", given, given == 1 ? "" : "s", (double)spent / 1e6);
 }
 
-bool varve__collect(struct varve__mutator *mutator, const char *cause, uint64_t seen, uint32_t blocks) {
+bool varve__collect(struct varve__mutator *mutator, const char *cause, uint64_t seen, uint32_t blocks,
+                    enum varve_extent extent) {
   struct varve_heap *heap = mutator->head.heap;
   varve__workers_prepare(heap, varve__policy_workers(heap));
   uint64_t began = varve__clock_ns();
   if (!varve__safepoint_stop(mutator, seen)) return false;
-  begin(heap, cause, blocks);
+  begin(heap, cause, blocks, extent);
   collect_stw(heap, strcmp(cause, "emergency") == 0);
   end(heap, began);
   mutator->satisfied = heap->satisfied;
+  mutator->took_all = !heap->space.cut;
   varve__safepoint_resume(mutator);
   give_back_and_tell(heap);
   return true;
@@ -220,7 +232,14 @@ bool varve__collect(struct varve__mutator *mutator, const char *cause, uint64_t 
 varve_status varve_collect(varve_mutator *head) {
   struct varve__mutator *mutator = mutator_of(head);
   if (!varve__mutator_is_here(mutator) || atomic_load(&mutator->state) != MUTATOR_RUNNING) return VARVE_THREAD;
-  varve__collect(mutator, "requested", atomic_load(&head->heap->collections), 0);
+  varve__collect(mutator, "requested", atomic_load(&head->heap->collections), 0, EXTENT_ALL);
+  return VARVE_OK;
+}
+
+varve_status varve_collect_newest(varve_mutator *head) {
+  struct varve__mutator *mutator = mutator_of(head);
+  if (!varve__mutator_is_here(mutator) || atomic_load(&mutator->state) != MUTATOR_RUNNING) return VARVE_THREAD;
+  varve__collect(mutator, "requested", atomic_load(&head->heap->collections), 0, EXTENT_NEWEST);
   return VARVE_OK;
 }
 

@@ -19,6 +19,7 @@
 #include "core/base/check.h"
 #include "core/fix.h"
 #include "core/plan.h"
+#include "core/remember.h"
 #include "core/walk.h"
 #include "core/worker.h"
 
@@ -128,32 +129,37 @@ static bool stays(const struct varve_space *space, uint32_t block) {
   return space->blocks[block].kind == BLOCK_SMALL && !space_moves(space, block) && space->blocks[block].live;
 }
 
-static void fix_large_region(struct fixer *fixer, uint32_t region) {
+/* The blocks of the range in a region of blocks. */
+static void fix_blocks(struct fixer *fixer, uint32_t region, uint64_t range) {
   const struct varve_space *space = &fixer->heap->space;
   uint32_t first = region * VARVE__REGION_BLOCKS;
-  for (uint32_t b = first; b < first + VARVE__REGION_BLOCKS; ++b) {
+  for (; range; range &= range - 1) {
+    uint32_t b = first + bits_lowest(range);
     uint8_t kind = space->blocks[b].kind;
-    if (kind == BLOCK_LARGE_HEAD) fix_large(fixer, b, region);
-    else if (stays(space, b)) fix_unit(fixer, b);
+    if (stays(space, b)) fix_unit(fixer, b);
+    else if (kind == BLOCK_LARGE_HEAD) fix_large(fixer, b, region);
     else if (kind == BLOCK_LARGE_BODY && b == first) fix_large(fixer, b - space->blocks[b].age, region);
   }
 }
 
+/* A MEDIUM region is filled from its low end, so what is in the range lies above what is not. */
+static void fix_medium(struct fixer *fixer, uint32_t region, uint64_t range) {
+  const struct varve_space *space = &fixer->heap->space;
+  if ((space->regions[region].flags & BLOCK_MOVES) || !space->regions[region].live) return;
+  uint32_t first = region * VARVE__REGION_BLOCKS + bits_lowest(range);
+  struct fix_hot hot = fix_open(fixer, fixer->heap->slot_tags);
+  walk_words(space_block_address(space, first), space_block_bitmap(space, first),
+             VARVE__REGION_WORDS - bits_lowest(range) * VARVE__BLOCK_WORDS, fix_in_place, &hot);
+  fix_put(&hot);
+}
+
 static void fix_region(struct fixer *fixer, uint32_t region) {
   const struct varve_space *space = &fixer->heap->space;
-  const struct varve_region *r = &space->regions[region];
-  uint32_t first = region * VARVE__REGION_BLOCKS;
-  switch (atomic_load_explicit(&r->kind, memory_order_relaxed)) {
-    case REGION_SMALL:
-      for (uint32_t b = first; b < first + VARVE__REGION_BLOCKS; ++b)
-        if (stays(space, b)) fix_unit(fixer, b);
-      break;
-    case REGION_MEDIUM:
-      if (!(r->flags & BLOCK_MOVES) && r->live) fix_unit(fixer, first);
-      break;
-    case REGION_LARGE: fix_large_region(fixer, region); break;
-    default: break;
-  }
+  uint8_t kind = atomic_load_explicit(&space->regions[region].kind, memory_order_relaxed);
+  uint64_t range = kind < REGION_SMALL ? 0 : varve__space_range(space, region);
+  if (!range) return;
+  if (kind == REGION_MEDIUM) fix_medium(fixer, region, range);
+  else fix_blocks(fixer, region, range);
 }
 
 /* ---- the pool of tasks ---- */
@@ -162,10 +168,17 @@ void varve__compact_begin(struct varve_heap *heap) {
   atomic_store_explicit(&heap->plan->next_group, 0, memory_order_relaxed);
   atomic_store_explicit(&heap->plan->next_region, 0, memory_order_relaxed);
   atomic_store_explicit(&heap->plan->next_root, 0, memory_order_relaxed);
+  atomic_store_explicit(&heap->remembered.next, 0, memory_order_relaxed);
 }
 
 static uint32_t claim(_Atomic uint32_t *counter) {
   return atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+static void fix_roots(struct fixer *fixer, struct varve_sieve *sieve, uint32_t task) {
+  struct varve_heap *heap = fixer->heap;
+  if (heap->space.cut && varve__roots_are_noted(heap->roots, task)) varve__roots_sift(heap->roots, task, sieve);
+  else varve__roots_visit(heap->roots, task, &fixer->visitor);
 }
 
 static void note_figures(struct varve_heap *heap, const struct fixer *fixer, uint32_t worker) {
@@ -182,11 +195,15 @@ static void note_figures(struct varve_heap *heap, const struct fixer *fixer, uin
 void varve__compact_slide_worker(struct varve_heap *heap, uint32_t worker) {
   struct varve_plan *plan = heap->plan;
   struct fixer fixer;
+  struct varve_sieve sieve;
   uint32_t task;
   varve__fixer_open(&fixer, heap);
+  varve__sieve_open(&sieve, heap, &fixer.visitor, false);
   while ((task = claim(&plan->next_group)) < plan->group_count) slide_group(&fixer, &plan->groups[task]);
   while ((task = claim(&plan->next_region)) < heap->space.region_high) fix_region(&fixer, task);
-  while ((task = claim(&plan->next_root)) < heap->root_tasks) varve__roots_visit(heap->roots, task, &fixer.visitor);
+  while ((task = claim(&plan->next_root)) < heap->root_tasks) fix_roots(&fixer, &sieve, task);
+  while (heap->space.cut && (task = claim(&heap->remembered.next)) < heap->remembered.count)
+    varve__remembered_visit(&sieve, task);
   varve__fixer_flush(&fixer);
   note_figures(heap, &fixer, worker);
 }

@@ -50,6 +50,12 @@ void varve_ffi_store(varve_mutator *mutator, void *object, varve_word *slot, var
   varve_store(mutator, object, slot, word);
 }
 
+void varve_ffi_remember(varve_mutator *mutator, void *object, varve_word *slot) {
+  varve_barrier(mutator, object, slot);
+}
+
+void varve_ffi_ref_note(varve_refs *refs, const varve_word *slot) { varve_ref_note(refs, slot); }
+
 void varve_ffi_init(varve_mutator *mutator, void *object, varve_word *slot, varve_word word) {
   varve_init(mutator, object, slot, word);
 }

@@ -19,6 +19,7 @@ varve_handle *varve_handle_new(varve_mutator *mutator, varve_word word) {
   while (!(slot = varve__slab_claim_one(&table->slab)))
     if (!varve__root_grow_slab(table, mutator_of(mutator)->node)) return NULL;
   varve__slab_use(slot, word);
+  root_table_note(table, slot);
   return (varve_handle *)slot;
 }
 
@@ -30,8 +31,8 @@ varve_word varve_handle_get(const varve_handle *handle) {
 
 void varve_handle_set(varve_mutator *mutator, varve_handle *handle, varve_word word) {
   VARVE_REQUIRE(slab_is_used(&handle->word), "varve_handle_set: handle %p has been freed", (void *)handle);
-  (void)mutator;
   __atomic_store_n(&handle->word, word, __ATOMIC_RELAXED);
+  root_table_note(&mutator->heap->roots->handles, &handle->word);
 }
 
 void varve_handle_free(varve_mutator *mutator, varve_handle *handle) {

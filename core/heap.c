@@ -12,6 +12,7 @@
 #include "core/options.h"
 #include "core/plan.h"
 #include "core/policy.h"
+#include "core/remember.h"
 #include "core/root.h"
 #include "core/verify.h"
 #include "core/worker.h"
@@ -33,6 +34,7 @@ static void close_heap(struct varve_heap *heap) {
   varve__plan_close(heap);
   varve__marker_close(heap);
   if (heap->roots) varve__roots_close(heap->roots);
+  if (heap->meta) varve__remembered_close(heap);
   if (heap->layouts.entries) varve__layouts_close(&heap->layouts, heap->meta);
   if (heap->store_log) varve__place_release(heap->store_log, heap->space.bytes);
   if (heap->space.base) varve__space_close(&heap->space);
@@ -48,6 +50,7 @@ static varve_status resolve_options(struct varve_heap *heap, const varve_options
   if (status == VARVE_OK) status = varve__options_resolve(&heap->options, heap->topology, error);
   heap->slot_tags = heap->options.slot_tags;
   heap->ref_tags = heap->options.ref_tags;
+  heap->ages.on = heap->options.ages;
   return status;
 }
 

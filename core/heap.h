@@ -5,13 +5,14 @@
  * regions/space.h. plan, stats.current: in a pause, as their headers say. totals: by worker 0 at the end of a pause,
  * read by anybody under `stats_lock`.
  *
- * Locks, in rank order: collector, registry, roots, layouts, space.lock, stats_lock.
+ * Locks, in rank order: collector, registry, roots, layouts, remembered.lock, space.lock, stats_lock.
  */
 #ifndef VARVE_CORE_HEAP_H
 #define VARVE_CORE_HEAP_H
 
 #include <stdatomic.h>
 
+#include "core/ages.h"
 #include "core/base/park.h"
 #include "core/layout.h"
 #include "numa/meta.h"
@@ -24,6 +25,7 @@ struct varve_verifier;
 struct varve_workers;
 struct varve_marker;
 struct varve_plan;
+struct varve_remembered_list;
 struct varve__mutator;
 
 /* What collections cost with all workers, with half of them, a quarter ... (policy.c). */
@@ -55,6 +57,16 @@ struct varve_recycling {
   uint64_t cost;     /* nanoseconds of a short cycle's collection, smoothed; 0: not measured */
 };
 
+/* The remembered objects: see core/remember.h. */
+struct varve_remembered {
+  struct varve_lock lock;               /* the next four, while mutators run */
+  struct varve_remembered_list *free;
+  struct varve_remembered_list **lists; /* in use, by a mutator or by nobody */
+  uint32_t count, capacity;
+  _Atomic bool lost;     /* an object found no room: the next collection takes all epochs */
+  _Atomic uint32_t next; /* in a pause: claims */
+};
+
 struct varve_heap {
   varve_options options; /* resolved */
   uint32_t slot_tags, ref_tags;
@@ -66,6 +78,8 @@ struct varve_heap {
   struct varve_workers *workers;
   struct varve_marker *marker;
   struct varve_plan *plan;
+  struct varve_ages ages;
+  struct varve_remembered remembered;
   struct varve_verifier *verifier;
   char *store_log; /* NULL, or a mapping as large as the heap: what was stored through the interface */
 
@@ -115,9 +129,13 @@ varve_status varve__error(varve_error *error, varve_status status, const char *f
 void varve__log(const struct varve_heap *heap, int level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Full collection by a running mutator (collect.c). `blocks`: what the next allocation needs. `seen`: see
+/* What a collection shall take: what the policy says; everything; the newest epoch, if that is possible. */
+enum varve_extent { EXTENT_DUE, EXTENT_ALL, EXTENT_NEWEST };
+
+/* A collection by a running mutator (collect.c). `blocks`: what the next allocation needs. `seen`: see
  * varve__safepoint_stop. @return false: another thread collected for us. */
-bool varve__collect(struct varve__mutator *mutator, const char *cause, uint64_t seen, uint32_t blocks);
+bool varve__collect(struct varve__mutator *mutator, const char *cause, uint64_t seen, uint32_t blocks,
+                    enum varve_extent extent);
 
 /* Vacated memory is overwritten with this; it is no reference under any tag set, for it is outside every heap. */
 #define VARVE__POISON UINT64_C(0xdeadbeefdeadbeef)

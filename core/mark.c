@@ -9,7 +9,8 @@
  *            another's deque non-empty, it takes itself off `idle` BEFORE it tries to steal. So idle == active means
  *            that no entry exists anywhere: only running workers have private entries, and a worker's deque is filled
  *            by that worker only and empty when it goes idle. That state is stable.
- * Needs      world stopped, TLABs retired, bitmaps zero.   Leaves  M1: bits of exactly the reachable objects.
+ * Needs      world stopped, TLABs retired, bitmaps of the range zero.   Leaves  M1: of the range, bits of exactly the
+ *            objects that roots, remembered objects and each other reach; marking ends at older objects, which are marked.
  * Memory     none: segments come from the pool.
  */
 #include "core/mark.h"
@@ -19,6 +20,7 @@
 
 #include "core/base/check.h"
 #include "core/marker.h"
+#include "core/remember.h"
 #include "core/root.h"
 #include "core/walk.h"
 #include "core/worker.h"
@@ -139,15 +141,38 @@ static void drain_and_steal(struct mark_worker *worker, uint32_t self, uint32_t 
                   "mark: worker %u ended with work left", self);
 }
 
+/* ---- the phase ---- */
+
+static void mark_from_remembered(struct mark_worker *worker, struct varve_sieve *sieve) {
+  struct varve_remembered *remembered = &worker->heap->remembered;
+  uint32_t list;
+  while ((list = atomic_fetch_add_explicit(&remembered->next, 1, memory_order_relaxed)) < remembered->count) {
+    varve__remembered_visit(sieve, list);
+    varve__mark_drain(worker);
+  }
+}
+
+static void mark_from_roots(struct mark_worker *worker, struct varve_sieve *sieve) {
+  struct varve_heap *heap = worker->heap;
+  size_t task;
+  while ((task = atomic_fetch_add_explicit(&heap->marker->next_root, 1, memory_order_relaxed)) < heap->root_tasks) {
+    if (heap->space.cut && varve__roots_are_noted(heap->roots, task)) {
+      varve__roots_sift(heap->roots, task, sieve);
+      varve__mark_drain(worker);
+    } else {
+      varve__roots_visit(heap->roots, task, &worker->root_visitor);
+    }
+  }
+}
+
 void varve__mark_worker(struct varve_heap *heap, uint32_t self) {
-  struct varve_marker *marker = heap->marker;
-  struct mark_worker *worker = &marker->workers[self];
+  struct mark_worker *worker = &heap->marker->workers[self];
+  struct varve_sieve sieve;
+  varve__sieve_open(&sieve, heap, &worker->visitor, true);
   varve__mark_begin_window(worker);
   worker->alone = varve__workers_active(heap) == 1;
-  size_t task;
-  while ((task = atomic_fetch_add_explicit(&marker->next_root, 1, memory_order_relaxed)) < heap->root_tasks) {
-    varve__roots_visit(heap->roots, task, &worker->root_visitor);
-  }
+  mark_from_roots(worker, &sieve);
+  if (heap->space.cut) mark_from_remembered(worker, &sieve);
   drain_and_steal(worker, self, varve__workers_active(heap));
 }
 
@@ -254,18 +279,19 @@ void varve__mark_begin(struct varve_heap *heap) {
   atomic_store_explicit(&marker->next_region, 0, memory_order_relaxed);
   atomic_store_explicit(&marker->idle, 0, memory_order_relaxed);
   atomic_store_explicit(&marker->overflowed, 0, memory_order_relaxed);
+  atomic_store_explicit(&heap->remembered.next, 0, memory_order_relaxed);
   for (uint32_t i = 0; i < marker->worker_count; ++i) reset_worker(&marker->workers[i]);
 }
 
-/* Blocks filled since the last pause have no bits yet. */
+/* Fresh blocks have no bits yet. A MEDIUM object that begins in a block of the range lies in such blocks altogether. */
 static void clear_region(struct varve_space *space, uint32_t region) {
   uint8_t kind = atomic_load_explicit(&space->regions[region].kind, memory_order_relaxed);
-  if (kind == REGION_MEDIUM)
-    memset(space_block_bitmap(space, region * VARVE__REGION_BLOCKS), 0, VARVE__REGION_BYTES / 64);
-  if (!region_has_blocks(kind)) return;
-  for (uint32_t b = region * VARVE__REGION_BLOCKS; b < (region + 1) * VARVE__REGION_BLOCKS; ++b)
-    if (space->blocks[b].kind != BLOCK_FREE && !space->blocks[b].fresh)
+  if (kind < REGION_SMALL) return;
+  for (uint64_t range = varve__space_range(space, region); range; range &= range - 1) {
+    uint32_t b = region * VARVE__REGION_BLOCKS + bits_lowest(range);
+    if (space->blocks[b].kind != BLOCK_FREE && !space_is_fresh(space, b))
       memset(space_block_bitmap(space, b), 0, VARVE__BLOCK_BYTES / 64);
+  }
 }
 
 void varve__mark_clear_worker(struct varve_heap *heap, uint32_t worker) {

@@ -20,6 +20,7 @@
 #include "core/base/clock.h"
 #include "core/mark.h"
 #include "core/marker.h"
+#include "core/remember.h"
 #include "core/root.h"
 #include "core/scan.h"
 #include "regions/filter.h"
@@ -50,6 +51,7 @@ struct hot {
   uint64_t objects, words;
   uint64_t reach;         /* bytes from a header to what is fetched with it */
   bool alone, eager;
+  uint8_t clear;          /* flags to clear in what survives (A3); 0: the heap has no ages */
 };
 
 SCAN_INLINE void put(const struct hot *hot) {
@@ -78,7 +80,8 @@ SCAN_INLINE void learn(struct hot *hot) {
 SCAN_INLINE struct hot open_hot(struct mark_worker *worker, uint32_t tags, bool alone) {
   const struct varve_heap *heap = worker->heap;
   struct hot hot = {.worker = worker, .base = heap->space.base, .bytes = heap->space.bytes, .tags = tags,
-                    .bitmap = heap->space.bitmap, .layouts = heap->layouts.entries, .alone = alone};
+                    .bitmap = heap->space.bitmap, .layouts = heap->layouts.entries, .alone = alone,
+                    .clear = heap->ages.on ? VARVE__FLAGS_REMEMBERED : 0};
   get(&hot);
   learn(&hot);
   return hot;
@@ -335,6 +338,12 @@ static __attribute__((noinline)) void visit_piece(struct mark_worker *worker, ui
   scan_array(worker, entry & MARK_INDEX_MASK, entry >> MARK_PIECE_SHIFT);
 }
 
+/* A3. Each object is visited by one worker; others may be reading its size. */
+SCAN_INLINE void survive(const struct hot *hot, varve_object *object) {
+  uint8_t *flags = (uint8_t *)object, old = __atomic_load_n(flags, __ATOMIC_RELAXED);
+  if (old & hot->clear) __atomic_store_n(flags, old & (uint8_t)~hot->clear, __ATOMIC_RELAXED);
+}
+
 /* An entry whose header is here. */
 SCAN_INLINE void visit(struct hot *hot, uint64_t entry) {
   if (VARVE_UNLIKELY(entry >> MARK_PIECE_SHIFT)) {
@@ -357,6 +366,7 @@ SCAN_INLINE void visit(struct hot *hot, uint64_t entry) {
   }
   ++hot->objects;
   hot->words += words;
+  survive(hot, object);
   scan_hot(hot, object, words);
 }
 

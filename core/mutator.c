@@ -54,12 +54,21 @@ static void unlist_mutator(struct varve_heap *heap, struct varve__mutator *mutat
   --heap->mutator_count;
 }
 
-varve_status varve_mutator_attach(varve_heap *heap, const char *name, unsigned granule, varve_mutator **out,
-                                  varve_error *error) {
-  if (!heap || !out) return varve__error(error, VARVE_ARGUMENT, "attach: heap and out must not be null");
+static varve_status check_compiled(const struct varve_heap *heap, unsigned compiled, varve_error *error) {
+  unsigned granule = compiled & ~VARVE_ATTACH_PLAIN;
   if (granule && granule != heap->options.granule)
     return varve__error(error, VARVE_OPTION, "granule: the heap has %u, the caller was compiled with %u",
                         heap->options.granule, granule);
+  if ((compiled & VARVE_ATTACH_PLAIN) && heap->options.ages)
+    return varve__error(error, VARVE_OPTION, "ages=1: the caller was compiled with VARVE_AGES=0, so its stores are plain");
+  return VARVE_OK;
+}
+
+varve_status varve_mutator_attach(varve_heap *heap, const char *name, unsigned compiled, varve_mutator **out,
+                                  varve_error *error) {
+  if (!heap || !out) return varve__error(error, VARVE_ARGUMENT, "attach: heap and out must not be null");
+  varve_status status = check_compiled(heap, compiled, error);
+  if (status != VARVE_OK) return status;
   struct varve__mutator *mutator = heap_meta_alloc(heap, sizeof *mutator);
   if (!mutator) return varve__error(error, VARVE_METADATA, "attach: no memory for a mutator");
   mutator->head.heap = heap;

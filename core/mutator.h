@@ -30,9 +30,11 @@ struct varve__mutator {
   uint32_t own_region;              /* VARVE__NO_REGION: none */
   uint64_t own_free;                /* bit b: block b of own_region is ours and unused */
   unsigned node;
+  struct varve_remembered_list *remembered; /* where it lists objects; NULL: none yet */
   uint32_t slow_allocations;        /* for the stress period */
   varve_status status;              /* why the last allocation failed */
   bool satisfied;                   /* its last own collection left room for what it wanted */
+  bool took_all;                    /* and took all epochs */
   pthread_t thread;
   struct varve__mutator *next;      /* in heap->mutators, under the registry lock */
   char name[32];

@@ -80,18 +80,21 @@ static void count_block(struct varve_space *space, uint32_t block) {
   space->blocks[block].flags = 0;
 }
 
+/* Older blocks were counted when they were in the range. */
 static void count_region(struct varve_space *space, uint32_t region) {
   struct varve_region *r = &space->regions[region];
   uint8_t kind = atomic_load_explicit(&r->kind, memory_order_relaxed);
   r->flags = 0;
-  r->live = 0;
   space->moves[region] = 0;
-  if (kind < REGION_SMALL) return;
-  for (uint32_t b = region * VARVE__REGION_BLOCKS; b < (region + 1) * VARVE__REGION_BLOCKS; ++b) {
-    if (space->blocks[b].kind == BLOCK_FREE) continue;
-    count_block(space, b);
-    r->live += space->blocks[b].live;
+  uint64_t range = kind < REGION_SMALL ? 0 : varve__space_range(space, region);
+  if (!range) return;
+  for (uint64_t rest = range; rest; rest &= rest - 1) {
+    uint32_t b = region * VARVE__REGION_BLOCKS + bits_lowest(rest);
+    if (space->blocks[b].kind != BLOCK_FREE) count_block(space, b);
   }
+  r->live = 0;
+  for (uint32_t b = region * VARVE__REGION_BLOCKS; b < (region + 1) * VARVE__REGION_BLOCKS; ++b)
+    if (space->blocks[b].kind != BLOCK_FREE) r->live += space->blocks[b].live;
 }
 
 void varve__plan_begin(struct varve_heap *heap) {
@@ -121,26 +124,34 @@ struct grouping {
   struct varve_plan *plan;
   uint64_t dense_block, dense_region; /* words from which on a block, a MEDIUM region stays */
   uint32_t group_regions;
+  uint32_t hole_region; /* older regions below have no free block */
 };
 
-static void enter_age(struct varve_plan *plan, uint32_t age, uint32_t entry) {
-  VARVE_ALWAYS(age < 2 * plan->capacity, "plan: age %u of entry %u is out of range", age, entry);
-  plan->by_age[age] = entry + 1;
+/* A4: `first` is the least age of the range. */
+static void enter_age(struct varve_plan *plan, uint32_t first, uint32_t age, uint32_t entry) {
+  VARVE_ALWAYS(age - first < 2 * plan->capacity, "plan: age %u of entry %u is out of range", age, entry);
+  plan->by_age[age - first] = entry + 1;
 }
 
-/* Every block and MEDIUM region in use into by_age. @return the ages in use. */
-static uint32_t sort_by_age(struct varve_heap *heap) {
-  struct varve_plan *plan = heap->plan;
+static void enter_region(struct varve_heap *heap, uint32_t first, uint32_t region) {
   struct varve_space *space = &heap->space;
-  uint32_t ages = atomic_load_explicit(&space->next_age, memory_order_relaxed);
-  memset(plan->by_age, 0, ages * sizeof *plan->by_age);
-  for (uint32_t r = 0; r < space->region_high; ++r) {
-    uint8_t kind = atomic_load_explicit(&space->regions[r].kind, memory_order_relaxed);
-    if (kind == REGION_MEDIUM) enter_age(plan, space->regions[r].age, r | VARVE__MEDIUM_ENTRY);
-    if (!region_has_blocks(kind)) continue;
-    for (uint32_t b = r * VARVE__REGION_BLOCKS; b < (r + 1) * VARVE__REGION_BLOCKS; ++b)
-      if (space->blocks[b].kind == BLOCK_SMALL) enter_age(plan, space->blocks[b].age, b);
+  uint8_t kind = atomic_load_explicit(&space->regions[region].kind, memory_order_relaxed);
+  uint64_t range = kind < REGION_SMALL ? 0 : varve__space_range(space, region);
+  if (kind == REGION_MEDIUM && range == ~UINT64_C(0))
+    enter_age(heap->plan, first, space->regions[region].age, region | VARVE__MEDIUM_ENTRY);
+  if (!region_has_blocks(kind)) return;
+  for (; range; range &= range - 1) {
+    uint32_t block = region * VARVE__REGION_BLOCKS + bits_lowest(range);
+    if (space->blocks[block].kind == BLOCK_SMALL) enter_age(heap->plan, first, space->blocks[block].age, block);
   }
+}
+
+/* Every block of the range and every MEDIUM region that is in it altogether into by_age. @return the ages in use. */
+static uint32_t sort_by_age(struct varve_heap *heap) {
+  uint32_t first = heap->ages.first_age[heap->space.cut];
+  uint32_t ages = atomic_load_explicit(&heap->space.next_age, memory_order_relaxed) - first;
+  memset(heap->plan->by_age, 0, ages * sizeof *heap->plan->by_age);
+  for (uint32_t r = 0; r < heap->space.region_high; ++r) enter_region(heap, first, r);
   return ages;
 }
 
@@ -189,7 +200,6 @@ static void add_spare_block(struct grouping *g, struct varve_group *group, uint3
   uint64_t bit = UINT64_C(1) << (block % VARVE__REGION_BLOCKS);
   atomic_fetch_and_explicit(&space->regions[block / VARVE__REGION_BLOCKS].free_blocks, ~bit, memory_order_relaxed);
   varve__space_block_taken(space, block);
-  space->blocks[block].fresh = 0;
   space->blocks[block].flags = BLOCK_SPARE;
   atomic_fetch_add_explicit(&space->used_blocks, 1, memory_order_relaxed);
   g->plan->sequence[g->plan->sequence_count++] = block;
@@ -209,6 +219,7 @@ static void add_spare_region(struct grouping *g, struct varve_group *group, uint
     space->blocks[b].flags = 0;
     space->blocks[b].live = 0;
   }
+  memset(space->epochs + (size_t)region * VARVE__REGION_BLOCKS, space->epoch, VARVE__REGION_BLOCKS);
   r->age = atomic_fetch_add_explicit(&space->next_age, 1, memory_order_relaxed);
   atomic_fetch_add_explicit(&space->used_blocks, VARVE__REGION_BLOCKS, memory_order_relaxed);
   g->plan->sequence[g->plan->sequence_count++] = region | VARVE__MEDIUM_ENTRY;
@@ -256,8 +267,37 @@ static uint64_t group_blocks(const struct varve_group *group, uint64_t units) {
   return units * (group->medium ? VARVE__REGION_BLOCKS : 1);
 }
 
+/* The next free block of the node beside older blocks that stay. NO_BLOCK: none. */
+static uint32_t next_hole(struct grouping *g, unsigned node) {
+  struct varve_space *space = &g->heap->space;
+  for (; g->hole_region < space->region_high; ++g->hole_region) {
+    struct varve_region *r = &space->regions[g->hole_region];
+    uint64_t free = atomic_load_explicit(&r->free_blocks, memory_order_relaxed);
+    if (!free || r->node != node || atomic_load_explicit(&r->kind, memory_order_relaxed) != REGION_SMALL) continue;
+    if (~free & ~varve__space_range(space, g->hole_region))
+      return g->hole_region * VARVE__REGION_BLOCKS + bits_lowest(free);
+  }
+  return VARVE__NO_BLOCK;
+}
+
+/* What survives of the newest epochs goes into free blocks of old regions, as far as there are any, so that the regions it
+ * comes from become free as a whole. The holes come first among the destinations. */
+static void prefer_holes(struct grouping *g, struct varve_group *group) {
+  struct varve_plan *plan = g->plan;
+  uint32_t sources = group->target_count, wanted = (uint32_t)(group->live / (VARVE__BLOCK_WORDS - VARVE_SMALL_MAX / 8)) + 1;
+  unsigned node = g->heap->space.regions[plan->order[group->first] / VARVE__REGION_BLOCKS].node;
+  uint32_t block;
+  while (group->target_count < sources + wanted && (block = next_hole(g, node)) != VARVE__NO_BLOCK)
+    add_spare_block(g, group, block);
+  uint32_t holes = group->target_count - sources, *targets = plan->targets + group->target_first;
+  memmove(targets + holes, targets, sources * sizeof *targets); /* the sources again, behind as many places */
+  for (uint32_t i = 0; i < holes; ++i) targets[i] = plan->sequence[plan->sequence_count - holes + i];
+}
+
 static void close_group(struct grouping *g, struct varve_group *group) {
   struct varve_plan *plan = g->plan;
+  bool partial = g->heap->space.cut && !group->medium && group->count;
+  if (partial && !g->heap->options.move_everything) prefer_holes(g, group);
   if (!group_pays(g, group)) {
     g->heap->current.blocks_gainless += group_blocks(group, group->count);
     plan->order_count = group->first;
@@ -309,12 +349,13 @@ static void add_free_blocks(struct grouping *g, struct varve_group *group, uint3
   for (; free; free &= free - 1) add_spare_block(g, group, region * VARVE__REGION_BLOCKS + bits_lowest(free));
 }
 
-/* All SMALL blocks of a region, in age order, when the walk meets the first of them. */
+/* All SMALL blocks of a region that are in the range, in age order, when the walk meets the first of them. */
 static void consider_region(struct grouping *g, struct varve_group *group, uint32_t region) {
   struct varve_space *space = &g->heap->space;
   uint32_t sorted[VARVE__REGION_BLOCKS], count = 0;
   for (uint32_t b = region * VARVE__REGION_BLOCKS; b < (region + 1) * VARVE__REGION_BLOCKS; ++b) {
     if (space->blocks[b].kind != BLOCK_SMALL || (space->blocks[b].flags & BLOCK_SPARE)) continue;
+    if (!space_in_range(space, b)) continue;
     uint32_t at = count++;
     for (; at && space->blocks[sorted[at - 1]].age > space->blocks[b].age; --at) sorted[at] = sorted[at - 1];
     sorted[at] = b;
@@ -379,8 +420,8 @@ static void group_medium(struct grouping *g, uint32_t ages, unsigned node) {
 
 /* Enough groups for every worker, each large enough to free whole regions. */
 static uint32_t choose_group_regions(struct varve_heap *heap) {
-  uint64_t used = atomic_load_explicit(&heap->space.used_blocks, memory_order_relaxed) / VARVE__REGION_BLOCKS;
-  uint64_t regions = used / ((uint64_t)varve__workers_active(heap) * GROUPS_PER_WORKER);
+  uint64_t regions = heap->ages.range_blocks / VARVE__REGION_BLOCKS;
+  regions /= (uint64_t)varve__workers_active(heap) * GROUPS_PER_WORKER;
   if (regions < GROUP_REGIONS_MIN) return GROUP_REGIONS_MIN;
   return regions > GROUP_REGIONS_MAX ? GROUP_REGIONS_MAX : (uint32_t)regions;
 }
@@ -408,6 +449,8 @@ void varve__plan_group(struct varve_heap *heap, bool emergency) {
 /* What the plan leaves in a region: blocks that stay or receive, and large runs. */
 static unsigned blocks_left(const struct varve_space *space, uint32_t region) {
   unsigned left = 0;
+  if (!varve__space_range(space, region))
+    return bits_count(~atomic_load_explicit(&space->regions[region].free_blocks, memory_order_relaxed));
   for (uint32_t b = region * VARVE__REGION_BLOCKS; b < (region + 1) * VARVE__REGION_BLOCKS; ++b) {
     const struct varve_block *block = &space->blocks[b];
     if (block->kind != BLOCK_SMALL) left += block->kind != BLOCK_FREE;

@@ -24,16 +24,14 @@ static bool head_is_marked(const struct varve_space *space, uint32_t block) {
 
 void varve__plan_large_sweep(struct varve_heap *heap) {
   struct varve_space *space = &heap->space;
-  for (uint32_t b = 0; b < space->region_high * VARVE__REGION_BLOCKS; ++b) {
-    if (!is_large(space, b / VARVE__REGION_BLOCKS)) {
-      b += VARVE__REGION_BLOCKS - 1; /* to the next region: b is a region's first block here */
-      continue;
+  for (uint32_t r = 0; r < space->region_high; ++r)
+    for (uint64_t range = is_large(space, r) ? varve__space_range(space, r) : 0; range; range &= range - 1) {
+      uint32_t b = r * VARVE__REGION_BLOCKS + bits_lowest(range);
+      if (space->blocks[b].kind != BLOCK_LARGE_HEAD || head_is_marked(space, b)) continue;
+      atomic_fetch_sub_explicit(&space->used_blocks, space->blocks[b].age, memory_order_relaxed);
+      ++heap->current.large_freed;
+      varve__large_free(space, b);
     }
-    if (space->blocks[b].kind != BLOCK_LARGE_HEAD || head_is_marked(space, b)) continue;
-    atomic_fetch_sub_explicit(&space->used_blocks, space->blocks[b].age, memory_order_relaxed);
-    ++heap->current.large_freed;
-    varve__large_free(space, b);
-  }
 }
 
 static void add_move(struct varve_heap *heap, uint32_t from, uint32_t to) {
@@ -87,7 +85,7 @@ static void relocate(struct varve_heap *heap) {
   struct varve_space *space = &heap->space;
   for (uint32_t b = 0; b < space->region_high * VARVE__REGION_BLOCKS; ++b) {
     if (!is_large(space, b / VARVE__REGION_BLOCKS) || space->blocks[b].kind != BLOCK_LARGE_HEAD) continue;
-    if (!head_is_marked(space, b)) continue; /* a place that was just taken */
+    if (!head_is_marked(space, b) || !space_in_range(space, b)) continue; /* a place that was just taken, or old */
     uint32_t blocks = space->blocks[b].age, to = varve__large_find(space, blocks);
     if (to == VARVE__NO_BLOCK) continue;
     varve__large_place(space, to, blocks);

@@ -120,6 +120,26 @@ void varve__policy_set_budget(struct varve_heap *heap) {
   atomic_store_explicit(&heap->space.budget_blocks, goal > used ? (int64_t)(goal - used) : 0, memory_order_relaxed);
 }
 
+/* ---- ages ---- */
+
+/* Any cut that may still be chosen, and any promise for later: for tests. */
+static struct varve_cut random_cut(const struct varve_heap *heap) {
+  uint64_t random = (atomic_load(&heap->collections) + 1) * UINT64_C(0x9e3779b97f4a7c15) >> 32;
+  uint8_t tenured = heap->ages.tenured, newest = heap->space.epoch;
+  uint8_t cut = (uint8_t)(tenured + 1 + random % (newest - tenured));
+  if (random >> 8 & 1) tenured = (uint8_t)(tenured + (random >> 16) % (cut - tenured + 1u));
+  return (struct varve_cut){(random >> 24) % 8 ? cut : 0, tenured};
+}
+
+struct varve_cut varve__policy_cut(const struct varve_heap *heap, enum varve_extent extent) {
+  uint8_t newest = heap->space.epoch;
+  bool lost = atomic_load_explicit(&heap->remembered.lost, memory_order_relaxed);
+  if (!heap->ages.on || extent == EXTENT_ALL || lost || newest + 1u >= VARVE__EPOCHS) return (struct varve_cut){0, 0};
+  bool stress = heap->options.stress_period || heap->options.move_everything;
+  if (extent == EXTENT_DUE && stress) return random_cut(heap);
+  return (struct varve_cut){newest, newest};
+}
+
 /* ---- recycling ---- */
 
 static void fail_recycling(struct varve_recycling *r) {

@@ -10,6 +10,12 @@
 bool varve__policy_is_pressed(const struct varve_heap *heap);
 /* Live words from which on a block of `words` capacity stays in place. */
 uint64_t varve__policy_dense_words(const struct varve_heap *heap, uint64_t words);
+/* Which epochs the collection that begins now takes, and which cuts will not be chosen after it: A1 in ages.h. World
+ * stopped. */
+struct varve_cut {
+  uint8_t epoch, tenured;
+};
+struct varve_cut varve__policy_cut(const struct varve_heap *heap, enum varve_extent extent);
 /* How many workers the collection that begins now uses. World stopped. */
 uint32_t varve__policy_workers(const struct varve_heap *heap);
 /* Worker 0, at the end of a pause: learn what it cost. */

@@ -57,6 +57,7 @@ varve_word *varve_slab_take(varve_slab_cursor *cursor, varve_mutator *mutator, v
   varve_word *slot = cursor->words + bits_lowest(cursor->free);
   cursor->free &= cursor->free - 1;
   varve__slab_use(slot, word);
+  root_table_note(&cursor->slab->table, slot);
   return slot;
 }
 
@@ -74,7 +75,7 @@ size_t varve_slab_count(const varve_refs *slab) { return varve__slab_count_used(
 /* ---- arrays ------------------------------------------------------------------------------------------------ */
 
 /* Give the table's words their interval and tasks. An array without words has neither. */
-static varve_status own_words(struct varve_roots *roots, struct root_table *table, varve_error *error) {
+static varve_status place_words(struct varve_roots *roots, struct root_table *table, varve_error *error) {
   if (!table->count) return VARVE_OK;
   varve_status status = varve__root_check_words(roots, table, error);
   if (status != VARVE_OK) return status;
@@ -85,10 +86,18 @@ static varve_status own_words(struct varve_roots *roots, struct root_table *tabl
   return VARVE_OK;
 }
 
-static void disown_words(struct varve_roots *roots, const struct root_table *table) {
+static void unplace_words(struct varve_roots *roots, const struct root_table *table) {
   if (!table->count) return;
   varve__intervals_remove(&roots->words, table->base);
   roots->needed -= root_stretches(table->count);
+}
+
+/* And their notes. */
+static varve_status own_words(struct varve_roots *roots, struct root_table *table, varve_error *error) {
+  varve_status status = place_words(roots, table, error);
+  if (status != VARVE_OK || varve__notes_open(table)) return status;
+  unplace_words(roots, table);
+  return varve__error(error, VARVE_METADATA, "\"%s\": notes for %zu words", table->name, table->count);
 }
 
 varve_status varve_ref_array_add(varve_heap *heap, const varve_ref_array *array, varve_refs **out,
@@ -101,6 +110,7 @@ varve_status varve_ref_array_add(varve_heap *heap, const varve_ref_array *array,
   table->count = array->count;
   table->bitmap = array->bitmap;
   table->untracked = array->untracked;
+  table->slot_tags = array->slot_tags;
   varve__lock_take(&heap->roots->lock);
   varve_status status = own_words(heap->roots, table, error);
   if (status == VARVE_OK) varve__root_list(heap->roots, table);
@@ -111,11 +121,11 @@ varve_status varve_ref_array_add(varve_heap *heap, const varve_ref_array *array,
 }
 
 /* The new words are checked with the old ones out of the way. On failure the old ones come back; there is room for
- * them, since they were there. */
+ * them, since they were there. Nothing that inline stores read has changed then. */
 static varve_status update(struct varve_roots *roots, struct root_table *table, const struct root_table *wanted,
                            varve_error *error) {
   struct root_table old = *table;
-  disown_words(roots, table);
+  unplace_words(roots, table);
   table->base = wanted->base;
   table->count = wanted->count;
   table->bitmap = wanted->bitmap;
@@ -124,7 +134,7 @@ static varve_status update(struct varve_roots *roots, struct root_table *table, 
   table->base = old.base;
   table->count = old.count;
   table->bitmap = old.bitmap;
-  varve_status restored = own_words(roots, table, NULL);
+  varve_status restored = place_words(roots, table, NULL);
   VARVE_ALWAYS(restored == VARVE_OK, "Ref array \"%s\" lost its place", table->name);
   return status;
 }
@@ -145,8 +155,9 @@ void varve_ref_array_remove(varve_refs *refs) {
   struct varve_roots *roots = refs->table.heap->roots;
   VARVE_REQUIRE(refs->table.kind == ROOT_ARRAY, "varve_ref_array_remove: \"%s\" is no array", refs->table.name);
   varve__lock_take(&roots->lock);
-  disown_words(roots, &refs->table);
+  unplace_words(roots, &refs->table);
   varve__root_unlist(roots, &refs->table, 0);
   varve__lock_release(&roots->lock);
+  varve__notes_close(&refs->table);
   varve__root_table_free(&refs->table);
 }

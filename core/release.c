@@ -27,7 +27,7 @@ static void free_block(struct varve_heap *heap, uint32_t block) {
   struct varve_block *b = &space->blocks[block];
   if (b->live) memset(space_block_bitmap(space, block), 0, VARVE__BLOCK_BYTES / 64);
   b->kind = BLOCK_FREE;
-  b->flags = b->fresh = 0;
+  b->flags = 0;
   b->live = b->top = 0;
   heap_poison(heap, space_block_address(space, block), VARVE__BLOCK_BYTES);
   atomic_fetch_or_explicit(&space->regions[block / VARVE__REGION_BLOCKS].free_blocks,
@@ -41,7 +41,7 @@ static void settle_block(struct varve_heap *heap, uint32_t block) {
   struct varve_block *b = &space->blocks[block];
   fill_bitmap(space_block_bitmap(space, block), VARVE__BLOCK_LINES, b->new_top);
   b->live = b->top = b->new_top;
-  b->flags = b->fresh = 0;
+  b->flags = 0;
   heap_poison(heap, space_block_address(space, block) + b->top * 8u, (VARVE__BLOCK_WORDS - b->top) * 8u);
 }
 
@@ -66,8 +66,12 @@ static void settle_medium(struct varve_heap *heap, uint32_t region) {
   atomic_store_explicit(&r->top, r->new_top, memory_order_relaxed);
   r->live = r->new_top;
   r->flags = 0;
-  for (uint32_t b = region * VARVE__REGION_BLOCKS; b < (region + 1) * VARVE__REGION_BLOCKS; ++b)
-    space->blocks[b].flags = 0;
+  for (uint32_t b = 0; b < VARVE__REGION_BLOCKS; ++b) {
+    uint32_t below = b * VARVE__BLOCK_WORDS, words = r->new_top < below ? 0 : r->new_top - below;
+    space->blocks[region * VARVE__REGION_BLOCKS + b].live =
+        (uint16_t)(words < VARVE__BLOCK_WORDS ? words : VARVE__BLOCK_WORDS);
+    space->blocks[region * VARVE__REGION_BLOCKS + b].flags = 0;
+  }
   heap_poison(heap, space_region_address(space, region) + r->new_top * 8ull, (VARVE__REGION_WORDS - r->new_top) * 8ull);
 }
 
@@ -107,36 +111,51 @@ static void finish_block(struct varve_heap *heap, uint32_t block) {
     free_block(heap, block);
     return;
   }
-  b->flags = b->fresh = 0;
+  b->flags = 0;
+  space->epochs[block] = space->cut;
   poison_holes(heap, space_block_address(space, block), space_block_bitmap(space, block), VARVE__BLOCK_WORDS);
   heap->live_bytes += b->live * 8u;
 }
 
-static void finish_medium(struct varve_heap *heap, uint32_t region) {
+/* The end of the last live object, in whole blocks: what is allocated above it is of another epoch (R6). */
+static uint32_t find_top(const uint64_t *bitmap, uint32_t top) {
+  uint32_t line = (top + 63) / 64;
+  while (line && !bitmap[line - 1]) --line;
+  return (line * 64 + VARVE__BLOCK_WORDS - 1) / VARVE__BLOCK_WORDS * VARVE__BLOCK_WORDS;
+}
+
+static void finish_medium(struct varve_heap *heap, uint32_t region, uint64_t range) {
   struct varve_space *space = &heap->space;
   struct varve_region *r = &space->regions[region];
+  uint64_t *bitmap = space_block_bitmap(space, region * VARVE__REGION_BLOCKS);
   if (r->flags & BLOCK_FREE_LATER) return;
   if (!r->live) {
     free_medium(heap, region);
     return;
   }
-  r->fresh_from = atomic_load_explicit(&r->top, memory_order_relaxed);
-  poison_holes(heap, space_region_address(space, region), space_block_bitmap(space, region * VARVE__REGION_BLOCKS),
-               VARVE__REGION_WORDS);
-  heap->live_bytes += (uint64_t)r->live * 8;
+  r->fresh_from = find_top(bitmap, atomic_load_explicit(&r->top, memory_order_relaxed));
+  atomic_store_explicit(&r->top, r->fresh_from, memory_order_relaxed);
+  poison_holes(heap, space_region_address(space, region), bitmap, VARVE__REGION_WORDS);
+  for (; range; range &= range - 1) {
+    uint32_t block = region * VARVE__REGION_BLOCKS + bits_lowest(range);
+    space->epochs[block] = space->cut;
+    heap->live_bytes += space->blocks[block].live * 8u;
+  }
 }
 
 static void finish_large(struct varve_heap *heap, uint32_t block) {
   struct varve_space *space = &heap->space;
-  space->blocks[block].fresh = 0;
+  if (space->blocks[block].kind == BLOCK_FREE) return;
+  space->epochs[block] = space->cut;
   if (space->blocks[block].kind != BLOCK_LARGE_HEAD) return;
   heap->live_bytes += varve_object_bytes((varve_object *)space_block_address(space, block));
 }
 
-static void finish_blocks(struct varve_heap *heap, uint32_t region) {
-  for (uint32_t b = region * VARVE__REGION_BLOCKS; b < (region + 1) * VARVE__REGION_BLOCKS; ++b) {
-    if (heap->space.blocks[b].kind == BLOCK_SMALL) finish_block(heap, b);
-    else finish_large(heap, b);
+static void finish_blocks(struct varve_heap *heap, uint32_t region, uint64_t range) {
+  for (; range; range &= range - 1) {
+    uint32_t block = region * VARVE__REGION_BLOCKS + bits_lowest(range);
+    if (heap->space.blocks[block].kind == BLOCK_SMALL) finish_block(heap, block);
+    else finish_large(heap, block);
   }
 }
 
@@ -144,8 +163,10 @@ static void finish_region(struct varve_heap *heap, uint32_t region) {
   struct varve_space *space = &heap->space;
   struct varve_region *r = &space->regions[region];
   uint8_t kind = atomic_load_explicit(&r->kind, memory_order_relaxed);
-  if (kind == REGION_MEDIUM) finish_medium(heap, region);
-  if (region_has_blocks(kind)) finish_blocks(heap, region);
+  uint64_t range = kind < REGION_SMALL ? 0 : varve__space_range(space, region);
+  if (!range) return;
+  if (kind == REGION_MEDIUM) finish_medium(heap, region, range);
+  else finish_blocks(heap, region, range);
   bool empty = kind == REGION_SMALL && atomic_load_explicit(&r->free_blocks, memory_order_relaxed) == ~UINT64_C(0);
   if (empty || (kind == REGION_MEDIUM && (r->flags & BLOCK_FREE_LATER))) {
     varve__space_release_region(space, region);
@@ -166,21 +187,37 @@ static void renumber_region(struct varve_space *space, struct renumbering *n, ui
   if (atomic_load_explicit(&r->kind, memory_order_relaxed) == REGION_MEDIUM) r->age = n->age++;
 }
 
-static void renumber_block(struct varve_space *space, struct renumbering *n, uint32_t block) {
-  struct varve_region *r = &space->regions[block / VARVE__REGION_BLOCKS];
-  if (space->blocks[block].kind != BLOCK_SMALL) return;
-  space->blocks[block].age = n->age++;
+/* R3: only SMALL regions are listed. */
+static void list_broken(struct varve_space *space, struct renumbering *n, uint32_t region) {
+  struct varve_region *r = &space->regions[region];
   if ((r->flags & BLOCK_TARGET) || !atomic_load_explicit(&r->free_blocks, memory_order_relaxed)) return;
-  if (atomic_load_explicit(&r->kind, memory_order_relaxed) != REGION_SMALL) return; /* R3 */
+  if (atomic_load_explicit(&r->kind, memory_order_relaxed) != REGION_SMALL) return;
   r->flags |= BLOCK_TARGET; /* listed */
-  n->regions[n->region_count++] = block / VARVE__REGION_BLOCKS;
+  n->regions[n->region_count++] = region;
 }
 
-/* Ages anew, in the order of the sequence. */
+static void renumber_block(struct varve_space *space, struct renumbering *n, uint32_t block) {
+  if (space->blocks[block].kind != BLOCK_SMALL) return;
+  space->blocks[block].age = n->age++;
+  list_broken(space, n, block / VARVE__REGION_BLOCKS);
+}
+
+/* Regions that were listed for their free blocks, and still have some: the oldest first, as they were. */
+static void keep_broken(struct varve_space *space, struct renumbering *n) {
+  for (unsigned i = 0; i < space->topology->node_count; ++i) {
+    const struct varve_node_space *node = &space->node[i];
+    uint32_t count = atomic_load_explicit(&node->broken_count, memory_order_relaxed);
+    for (uint32_t at = atomic_load_explicit(&node->broken_cursor, memory_order_relaxed); at < count; ++at)
+      list_broken(space, n, node->broken[at]);
+  }
+}
+
+/* Ages of the range anew, in the order of the sequence. */
 static void renumber(struct varve_heap *heap) {
   struct varve_plan *plan = heap->plan;
   struct varve_space *space = &heap->space;
-  struct renumbering n = {.regions = plan->by_age};
+  struct renumbering n = {.regions = plan->by_age, .age = heap->ages.first_age[space->cut]};
+  if (space->cut) keep_broken(space, &n);
   for (uint32_t i = 0; i < plan->sequence_count; ++i) {
     uint32_t entry = plan->sequence[i];
     if (entry & VARVE__MEDIUM_ENTRY) renumber_region(space, &n, entry & ~VARVE__MEDIUM_ENTRY);
@@ -188,6 +225,15 @@ static void renumber(struct varve_heap *heap) {
   }
   atomic_store_explicit(&space->next_age, n.age, memory_order_relaxed);
   varve__space_list_broken(space, n.regions, n.region_count);
+  for (uint32_t i = 0; i < n.region_count; ++i) space->regions[n.regions[i]].flags = 0;
+}
+
+/* R6: what will be allocated in a node's open region is of the epoch that begins. */
+static void renew_medium(struct varve_space *space, unsigned node) {
+  uint32_t region = atomic_load_explicit(&space->node[node].medium_open, memory_order_relaxed);
+  if (region == VARVE__NO_REGION) return;
+  uint32_t first = space->regions[region].fresh_from / VARVE__BLOCK_WORDS;
+  memset(space->epochs + region * VARVE__REGION_BLOCKS + first, space->epoch, VARVE__REGION_BLOCKS - first);
 }
 
 /* Mediums are bumped from the region with the most room, if the largest medium fits there. */
@@ -205,6 +251,7 @@ static void open_mediums(struct varve_space *space) {
     least[region->node] = top;
     atomic_store_explicit(&space->node[region->node].medium_open, r, memory_order_relaxed);
   }
+  for (unsigned node = 0; node < space->topology->node_count; ++node) renew_medium(space, node);
 }
 
 static void note_plan(struct varve_heap *heap) {
@@ -223,6 +270,8 @@ void varve__release_finish(struct varve_heap *heap) {
   for (uint32_t r = 0; r < space->region_high; ++r) finish_region(heap, r);
   heap->current.regions_freed += varve__large_release_regions(space);
   renumber(heap);
+  varve__ages_end(heap, heap->live_bytes);
+  heap->live_bytes += varve__ages_live_before(heap, space->cut);
   open_mediums(space);
   note_plan(heap);
 }

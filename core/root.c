@@ -43,7 +43,7 @@ static void visit_stretch(const struct root_table *table, size_t from, struct va
   size_t count = table->count - from < ROOT_STRETCH_WORDS ? table->count - from : ROOT_STRETCH_WORDS;
   varve_word *base = (varve_word *)((char *)table->base + from * table->stride);
   const uint64_t *bitmap = table->bitmap ? table->bitmap + from / 64 : NULL;
-  visitor->range(visitor, base, table->stride, count, bitmap, table->kind == ROOT_ARRAY);
+  visitor->range(visitor, base, table->stride, count, bitmap, table->kind == ROOT_ARRAY && !table->slot_tags);
 }
 
 void varve__roots_visit(struct varve_roots *roots, size_t task, struct varve_visitor *visitor) {
@@ -149,6 +149,7 @@ void varve__root_unlist(struct varve_roots *roots, struct root_table *table, siz
 static void init_table(struct root_table *table, varve_heap *heap, enum root_kind kind, const char *name) {
   table->heap = heap;
   table->kind = kind;
+  (void)varve__notes_open(table); /* takes memory for the words of an array only, and it has none yet */
   snprintf(table->name, sizeof table->name, "%s", name ? name : "without a name");
 }
 
@@ -176,8 +177,10 @@ void varve__roots_close(struct varve_roots *roots) {
   for (struct root_table *table = roots->tables, *next; table; table = next) {
     next = table->next;
     if (table->kind == ROOT_SLAB || table->kind == ROOT_HANDLES) varve__slab_close(&table->slab);
+    varve__notes_close(table);
     if (table != &roots->handles) varve__root_table_free(table);
   }
+  varve__notes_close_all(roots);
   varve__intervals_close(heap, &roots->words);
   heap_meta_free(heap, roots->tasks, roots->capacity * sizeof *roots->tasks);
   heap_meta_free(heap, roots, sizeof *roots);

@@ -36,6 +36,16 @@ void varve__roots_unlock(struct varve_roots *roots);
 size_t varve__roots_prepare(struct varve_roots *roots);
 /* Visit every slot of one task. Any worker; each task once per pass. */
 void varve__roots_visit(struct varve_roots *roots, size_t task, struct varve_visitor *visitor);
+/* notes.c. Are stores into the task's words noted? Then, in a pause: */
+bool varve__roots_are_noted(const struct varve_roots *roots, size_t task);
+struct varve_sieve;
+/* Give the sieve the noted words of such a task, and forget the notes that it does not need. */
+void varve__roots_sift(struct varve_roots *roots, size_t task, struct varve_sieve *sieve);
+/* A full collection is over: no note is needed. */
+void varve__roots_forget_notes(struct varve_roots *roots);
+/* May the word be stored to without a note, or is it noted? For the verifier. */
+bool varve__roots_has_note(const struct varve_roots *roots, size_t task, const varve_word *slot);
+
 /* A name for messages about a slot in the task: "frames of mutator main", "Ref slab constants", ... */
 void varve__roots_task_name(struct varve_roots *roots, size_t task, char *buffer, size_t capacity);
 /* Make room for one more mutator's task. Called by attach before the mutator is listed. False: no memory. */

@@ -14,17 +14,31 @@
 #include "core/interval.h"
 #include "core/root.h"
 #include "regions/slab.h"
+#include "varve/store.h"
 
 #define ROOT_STRETCH_WORDS ((size_t)1 << 16) /* words of an array in one task: 512 KiB, a fraction of a millisecond */
 
 enum root_kind { ROOT_SLOTS, ROOT_ARRAY, ROOT_SLAB, ROOT_HANDLES, ROOT_CALLBACK };
 
-/* One registration. */
+/* Notes of an array, a byte a line. Arrays grow while others store into them, so notes that were replaced stay until the
+ * next pause is over. */
+struct root_lines {
+  struct root_lines *next;    /* of those that were replaced */
+  uint64_t collections;       /* when that was */
+  size_t count, capacity;
+  uint8_t note[];
+};
+
+/* One registration. A line of words is noted when one of them may have been stored to since a collection last looked (A1);
+ * tables whose stores nobody notes have `always`, and are looked at as a whole. */
 struct root_table {
+  varve_notes notes;      /* first: inline stores read it */
+  uint8_t always;         /* a note that is set */
   struct root_table *next, *previous; /* in roots->tables */
   varve_heap *heap;
   enum root_kind kind;
-  bool untracked;         /* ROOT_ARRAY */
+  bool untracked, slot_tags; /* ROOT_ARRAY */
+  struct root_lines *lines; /* ROOT_ARRAY: the notes; NULL: none */
   varve_word *base;       /* ROOT_SLOTS, ROOT_ARRAY; */
   size_t stride, count;   /* bytes; words */
   const uint64_t *bitmap; /* in host memory; NULL: all words */
@@ -56,6 +70,7 @@ struct varve_roots {
   struct root_task *tasks;
   size_t task_count, capacity; /* tasks of this pause; room in the array */
   size_t needed, mutators;     /* entries a pause may use; of these, for mutators */
+  struct root_lines *replaced;
 };
 
 static inline size_t root_stretches(size_t words) { return (words + ROOT_STRETCH_WORDS - 1) / ROOT_STRETCH_WORDS; }
@@ -68,6 +83,18 @@ struct root_table *varve__root_table_new(varve_heap *heap, enum root_kind kind, 
 void varve__root_table_free(struct root_table *table);
 /* Are these evenly spaced words in order, outside the heap, and in no table yet? `status`: VARVE_ROOT, VARVE_OVERLAP. */
 varve_status varve__root_check_words(struct varve_roots *roots, const struct root_table *table, varve_error *error);
+
+/* ---- notes.c ---- */
+
+/* Let stores into the table be noted, if the heap has ages and the table is tracked; its words are noted at first. To be
+ * called again when it has moved or grown; others may be storing into it if it stays where it is. Under the lock. False: no
+ * memory; nothing happened. */
+bool varve__notes_open(struct root_table *table);
+void varve__notes_close(struct root_table *table);
+void varve__notes_close_all(struct varve_roots *roots);
+static inline void root_table_note(struct root_table *table, const varve_word *slot) {
+  varve_ref_note((varve_refs *)table, slot);
+}
 
 /* Add a chunk to the table's slab, with its task and its interval. False: no memory. Takes the lock. */
 bool varve__root_grow_slab(struct root_table *table, unsigned node);

@@ -142,17 +142,22 @@ static double mib(uint64_t bytes) { return (double)bytes / (1 << 20); }
 #define COUNT(n, noun) (unsigned long long)(n), noun, (n) == 1 ? "" : "s"
 
 static void put_times(struct line *line, const varve_collection_stats *stats) {
-  put(line, "#%llu %s (%s) %.2f ms: stop %.2f", (unsigned long long)stats->number,
-      stats->emergency ? "emergency" : "full", stats->cause ? stats->cause : "?", ms(stats->total_ns),
-      ms(stats->stop_ns));
+  bool partial = stats->epochs_taken < stats->epochs;
+  put(line, "#%llu %s (%s", (unsigned long long)stats->number,
+      stats->emergency ? "emergency" : partial ? "young" : "full", stats->cause ? stats->cause : "?");
+  if (partial) put(line, ", %u of %u epochs", stats->epochs_taken, stats->epochs);
+  put(line, ") %.2f ms: stop %.2f", ms(stats->total_ns), ms(stats->stop_ns));
   if (stats->slowest[0]) put(line, " (%.31s)", stats->slowest);
   put(line, " mark %.2f plan %.2f slide %.2f release %.2f", ms(stats->mark_ns), ms(stats->plan_ns),
       ms(stats->slide_ns), ms(stats->release_ns));
 }
 
 static void put_sizes(struct line *line, const varve_collection_stats *stats) {
-  put(line, " | %.1f -> %.1f MiB live, moved %.1f MiB in %llu %s%s", mib(stats->live_before), mib(stats->live_after),
-      mib(stats->bytes_moved), COUNT(stats->groups, "group"));
+  put(line, " | %.1f -> %.1f MiB live", mib(stats->live_before), mib(stats->live_after));
+  if (stats->epochs_taken < stats->epochs)
+    put(line, " (young %.1f -> %.1f, %llu remembered)", mib(stats->range_before), mib(stats->survived),
+        (unsigned long long)stats->remembered);
+  put(line, ", moved %.1f MiB in %llu %s%s", mib(stats->bytes_moved), COUNT(stats->groups, "group"));
   if (stats->blocks_dense) put(line, ", kept %llu dense", (unsigned long long)stats->blocks_dense);
   if (stats->blocks_pinned) put(line, ", kept %llu pinned", (unsigned long long)stats->blocks_pinned);
   if (stats->blocks_gainless) put(line, ", kept %llu gainless", (unsigned long long)stats->blocks_gainless);

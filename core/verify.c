@@ -20,6 +20,7 @@
 
 #include "core/base/bits.h"
 #include "core/heap.h"
+#include "core/remember.h"
 #include "core/root.h"
 #include "core/scan.h"
 #include "core/verifier.h"
@@ -208,7 +209,7 @@ static void parse_block(struct varve_verifier *v, uint32_t block) {
   const struct varve_block *b = &space->blocks[block];
   uint64_t base = space_block_address(space, block);
   if (b->top > VARVE__BLOCK_WORDS) varve__verify_damage(v, "block %u: top %u is outside", block, b->top);
-  else if (b->kind == BLOCK_SMALL && b->fresh) parse_linear(v, base, 0, b->top, SMALL_WORDS);
+  else if (b->kind == BLOCK_SMALL && space_is_fresh(space, block)) parse_linear(v, base, 0, b->top, SMALL_WORDS);
   else if (b->kind == BLOCK_SMALL) parse_bits(v, base, space_block_bitmap(space, block), b->top, SMALL_WORDS);
 }
 
@@ -325,6 +326,25 @@ static const char *what_is_at(const struct varve_verifier *v, uint64_t address) 
   return kinds[kind_of(v, space_region(space_of(v), address))];
 }
 
+/* A1, and A2 for what is immutable. */
+static void check_remembered(struct varve_verifier *v, const varve_word *slot, uint64_t target) {
+  const struct varve_space *space = space_of(v);
+  uint8_t newer = space->epochs[space_block(space, target)];
+  if (!v->heap->ages.on || newer <= v->heap->ages.tenured || v->lost) return;
+  if (!v->object) {
+    if (!varve__roots_has_note(v->heap->roots, v->task, slot))
+      varve__verify_damage(v, "%s: refers to %p of epoch %u, and no store was noted: written past the store interface?",
+                           slot_place(v, slot).text, (void *)target, newer);
+    return;
+  }
+  uint8_t older = space->epochs[space_block(space, (uintptr_t)v->object)];
+  if (older >= newer || varve__remembered_has(v->heap, v->object, slot)) return;
+  bool immutable = v->heap->layouts.entries[varve_object_layout(v->object)].immutable;
+  varve__verify_damage(v, "%s of epoch %u refers to %s of epoch %u: %s", slot_place(v, slot).text, older,
+                       varve__verify_place(v, (varve_object *)target).text, newer,
+                       immutable ? "an immutable object was written late" : "a store without barrier");
+}
+
 static void follow(struct varve_verifier *v, const varve_word *slot, varve_word word) {
   uint64_t address = word & ~(varve_word)7;
   if (!map_test(v, STARTS, address)) {
@@ -332,6 +352,7 @@ static void follow(struct varve_verifier *v, const varve_word *slot, varve_word 
                          ull(word), what_is_at(v, address));
     return;
   }
+  check_remembered(v, slot, address);
   bool seen = map_test(v, VISITED, address);
   v->now.digest = mix(mix(v->now.digest, (word & 7) | (uint64_t)seen << 3),
                       edge_hash(v->heap, (varve_object *)address));
@@ -413,11 +434,68 @@ static void trace(struct varve_verifier *v) {
   }
 }
 
+/* ---- remembered objects ------------------------------------------------------------------------------------ */
+
+static bool is_flagged(const varve_object *object) { return *(const uint8_t *)object & VARVE__FLAGS_REMEMBERED; }
+
+/* A3, and half of N1: how many older objects say that they are listed. */
+static void count_flagged(struct varve_verifier *v, varve_object *object, uint64_t words) {
+  (void)words;
+  bool fresh = space_is_fresh(space_of(v), space_block(space_of(v), (uintptr_t)object));
+  if (fresh && (*(const uint8_t *)object & VARVE__FLAGS_REMEMBERED) != VARVE_ABI_FLAG_NO_LOG)
+    varve__verify_damage(v, "A3: %s is new, and its flags are %#x", varve__verify_place(v, object).text,
+                         *(const uint8_t *)object);
+  v->flagged += !fresh && is_flagged(object);
+}
+
+static bool is_listable(const struct varve_verifier *v, const varve_object *object) {
+  return map_test(v, STARTS, (uintptr_t)object) && is_flagged(object) &&
+         !space_is_fresh(space_of(v), space_block(space_of(v), (uintptr_t)object));
+}
+
+/* Every listed object is an older one that says so; and there are as many of the ones as of the others. */
+static void check_lists(struct varve_verifier *v) {
+  const struct varve_remembered *remembered = &v->heap->remembered;
+  if (!v->heap->ages.on || v->lost) return;
+  v->flagged = 0;
+  varve__verify_each(v, STARTS, count_flagged);
+  for (uint32_t i = 0; i < remembered->count; ++i)
+    for (uint32_t k = 0; k < remembered->lists[i]->count && !v->failed; ++k)
+      if (!is_listable(v, remembered->lists[i]->entries[k]))
+        varve__verify_damage(v, "N1: %p is listed, and no older object that says so",
+                             (void *)remembered->lists[i]->entries[k]);
+  if (!v->failed && v->flagged != varve__remembered_count(v->heap))
+    varve__verify_damage(v, "N1: %llu objects are listed, %llu say so", ull(varve__remembered_count(v->heap)),
+                         ull(v->flagged));
+}
+
+/* What listed objects reach survives a collection that does not take them, be they dead themselves. Not in the digest. */
+static void trace_listed(struct varve_verifier *v) {
+  const struct varve_remembered *remembered = &v->heap->remembered;
+  for (uint32_t i = 0; i < remembered->count; ++i)
+    for (uint32_t k = 0; k < remembered->lists[i]->count && !v->failed; ++k) {
+      uint64_t address = (uintptr_t)remembered->lists[i]->entries[k];
+      if (map_test(v, VISITED, address) || space_in_range(space_of(v), space_block(space_of(v), address))) continue;
+      map_set(v, VISITED, address);
+      push(v, address);
+      while (v->depth && !v->failed) trace_object(v, (varve_object *)v->stack[--v->depth]);
+    }
+}
+
 varve_status varve__verify_trace(struct varve_verifier *v, struct varve_snapshot *out, varve_error *error) {
   varve__verify_begin(v, error);
+  v->lost = atomic_load_explicit(&v->heap->remembered.lost, memory_order_relaxed);
   parse(v);
+  if (!v->failed) check_lists(v);
   if (!v->failed) trace(v);
   if (!v->failed && out) *out = v->now;
+  return result(v);
+}
+
+varve_status varve__verify_before(struct varve_verifier *v, struct varve_snapshot *out, varve_error *error) {
+  if (varve__verify_trace(v, out, error) != VARVE_OK) return VARVE_CORRUPT;
+  if (space_of(v)->cut) trace_listed(v);
+  out->survivors = v->now.objects;
   return result(v);
 }
 
@@ -448,13 +526,26 @@ static void report_mark(struct varve_verifier *v, uint32_t region, size_t line, 
          object ? varve__verify_place(v, object).text : "none in the region");
 }
 
+/* What is wrong with the bits of a line. Older blocks hold objects that have died since; of a large object only the first bit
+ * is a mark. */
+static uint64_t wrong_bits(const struct varve_verifier *v, uint32_t block, size_t line, uint64_t bits) {
+  uint64_t expected = v->expected[line], wrong = bits ^ expected;
+  uint8_t kind = space_of(v)->blocks[block].kind;
+  if (!v->exact || !space_in_range(space_of(v), block)) wrong &= expected;
+  if (kind == BLOCK_LARGE_BODY || (kind == BLOCK_LARGE_HEAD && line % VARVE__BLOCK_LINES)) return 0;
+  return kind == BLOCK_LARGE_HEAD ? wrong & 1 : wrong;
+}
+
 /* The region's bitmap is set for exactly the words of the visited objects. */
 static void check_region_marks(struct varve_verifier *v, uint32_t region) {
-  const uint64_t *bitmap = space_block_bitmap(space_of(v), region * VARVE__REGION_BLOCKS);
+  uint32_t first = region * VARVE__REGION_BLOCKS;
+  const uint64_t *bitmap = space_block_bitmap(space_of(v), first);
   memset(v->expected, 0, sizeof v->expected);
   each_in_region(v, VISITED, region, 0, VARVE__REGION_WORDS, expect_marks);
-  for (size_t line = 0; line < MAP_WORDS && !v->failed; ++line)
-    if (bitmap[line] != v->expected[line]) report_mark(v, region, line, bitmap[line] ^ v->expected[line]);
+  for (size_t line = 0; line < MAP_WORDS && !v->failed; ++line) {
+    uint64_t wrong = wrong_bits(v, first + (uint32_t)(line / VARVE__BLOCK_LINES), line, bitmap[line]);
+    if (wrong) report_mark(v, region, line, wrong);
+  }
 }
 
 static void check_marks(struct varve_verifier *v) {
@@ -466,10 +557,10 @@ varve_status varve__verify_marks(struct varve_verifier *v, const struct varve_sn
                                  varve_error *error) {
   varve__verify_begin(v, error);
   v->now = (struct varve_snapshot){0};
+  v->exact = true;
   check_marks(v);
-  if (!v->failed && (v->now.objects != snapshot->objects || v->now.words != snapshot->words))
-    varve__verify_damage(v, "%llu objects of %llu words are marked, %llu of %llu were traced", ull(v->now.objects),
-           ull(v->now.words), ull(snapshot->objects), ull(snapshot->words));
+  if (!v->failed && v->now.objects != snapshot->survivors)
+    varve__verify_damage(v, "%llu objects are marked, %llu were traced", ull(v->now.objects), ull(snapshot->survivors));
   return result(v);
 }
 
@@ -494,7 +585,7 @@ static void check_small_block(struct varve_verifier *v, uint32_t block, bool fre
   }
   tally->used_blocks += !free;
   if (free) check_unmarked(v, block, 0, VARVE__BLOCK_WORDS, "a free block");
-  else if (b->fresh) check_unmarked(v, block, 0, VARVE__BLOCK_WORDS, "a new block");
+  else if (space_is_fresh(space_of(v), block)) check_unmarked(v, block, 0, VARVE__BLOCK_WORDS, "a new block");
   else check_unmarked(v, block, b->top, VARVE__BLOCK_WORDS, "the space above top");
 }
 
@@ -515,6 +606,15 @@ static bool is_body(const struct varve_space *space, uint32_t block) {
          space->blocks[block - back].kind == BLOCK_LARGE_HEAD && back < space->blocks[block - back].age;
 }
 
+/* Of a large run only the head's first bit is a mark; the others may be notes. */
+static void check_noted(struct varve_verifier *v, uint32_t block, bool head) {
+  const uint64_t notes = UINT64_C(0x0101010101010101) * VARVE__LINE_NOTED;
+  const uint64_t *bitmap = space_block_bitmap(space_of(v), block);
+  for (unsigned line = 0; line < VARVE__BLOCK_LINES; ++line)
+    if (bitmap[line] & ~(notes | (head && !line)))
+      varve__verify_damage(v, "block %u of a large run: bits %#llx in line %u", block, ull(bitmap[line]), line);
+}
+
 static void check_large_block(struct varve_verifier *v, uint32_t block, bool free, struct tally *tally) {
   const struct varve_space *space = space_of(v);
   uint8_t kind = space->blocks[block].kind;
@@ -523,7 +623,8 @@ static void check_large_block(struct varve_verifier *v, uint32_t block, bool fre
     varve__verify_damage(v, "block %u of a LARGE region: kind %u, but it is %s in free_blocks, or its run is broken",
                          block, kind, free ? "free" : "taken");
   tally->used_blocks += !free;
-  check_unmarked(v, block, kind == BLOCK_LARGE_HEAD, VARVE__BLOCK_WORDS, "a large run, or of a free block,");
+  if (free) check_unmarked(v, block, 0, VARVE__BLOCK_WORDS, "a free block");
+  else check_noted(v, block, kind == BLOCK_LARGE_HEAD);
 }
 
 static void check_region(struct varve_verifier *v, uint32_t region, struct tally *tally) {
@@ -569,7 +670,9 @@ varve_status varve__verify_heap(struct varve_verifier *v, varve_error *error) {
 
 static void compare(struct varve_verifier *v, const struct varve_snapshot *before) {
   const struct varve_snapshot *now = &v->now;
-  if (memcmp(before, now, sizeof *now) == 0) return;
+  if (before->objects == now->objects && before->words == now->words && before->slots == now->slots &&
+      before->digest == now->digest)
+    return;
   varve__verify_damage(v, "before: %llu objects, %llu words, %llu slots, digest %llx; after: %llu, %llu, %llu, %llx",
          ull(before->objects), ull(before->words), ull(before->slots), ull(before->digest), ull(now->objects),
          ull(now->words), ull(now->slots), ull(now->digest));
@@ -578,6 +681,7 @@ static void compare(struct varve_verifier *v, const struct varve_snapshot *befor
 varve_status varve__verify_after(struct varve_verifier *v, const struct varve_snapshot *before, varve_error *error) {
   if (varve__verify_trace(v, NULL, error) != VARVE_OK) return VARVE_CORRUPT;
   compare(v, before);
+  v->exact = !space_of(v)->cut;
   if (!v->failed) check_marks(v);
   if (!v->failed) check_tables(v);
   return result(v);

@@ -14,7 +14,8 @@
 #include "varve/types.h"
 
 struct varve_snapshot {
-  uint64_t objects, words, slots, digest;
+  uint64_t objects, words, slots, digest; /* of what the roots reach */
+  uint64_t survivors; /* objects that the collection shall leave: of the range only what roots and remembered objects reach */
 };
 
 struct varve_verifier;
@@ -27,7 +28,10 @@ void varve__verifier_close(struct varve_verifier *verifier);
 /* Trace from the roots: every reference leads to a parsable object start inside an allocated block, every header has
  * a registered layout and a possible size, no slot holds the poison pattern. Fills the snapshot. */
 varve_status varve__verify_trace(struct varve_verifier *verifier, struct varve_snapshot *out, varve_error *error);
-/* After MARK and after the trace of this pause: exactly the traced objects are marked, with all their words. */
+/* The same at the beginning of a collection; traces from remembered objects as well. */
+varve_status varve__verify_before(struct varve_verifier *verifier, struct varve_snapshot *out, varve_error *error);
+/* After MARK and after the trace of this pause: of the range exactly the traced objects are
+ * marked, with all their words, and of older objects at least those. */
 varve_status varve__verify_marks(struct varve_verifier *verifier, const struct varve_snapshot *snapshot,
                                  varve_error *error);
 /* After PLAN: for each group, the addresses that the descriptors give to its live objects are those of a serial

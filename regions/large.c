@@ -51,7 +51,7 @@ static void set_run(struct varve_space *space, uint32_t first, uint32_t blocks, 
     b->age = i ? i : blocks;
     b->flags = 0;
     b->live = 0;
-    b->fresh = !free;
+    space->epochs[first + i] = space->epoch;
     if (free) atomic_fetch_or_explicit(&r->free_blocks, bit, memory_order_relaxed);
     else atomic_fetch_and_explicit(&r->free_blocks, ~bit, memory_order_relaxed);
   }

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* slab.h -- chunks of single words with two bitmaps, taken and given back without a lock.
  *
- * Idea       A chunk is 64 KiB at a 64 KiB boundary: a word finds its chunk by masking its address. 124 groups of 64
+ * Idea       A chunk is 64 KiB at a 64 KiB boundary: a word finds its chunk by masking its address. 122 groups of 64
  *            words, and per group one word of each bitmap:
  *                used  the word is in somebody's use: what whoever walks the slab looks at
  *                free  the word can be claimed
  *            A word with neither bit is held back by a claimer. Claimers take all free bits of a group at once.
+ *            A byte for each line of eight words says whether one was stored to; what it means is the caller's affair.
  *
- *                | header 64 B | used 124 x 8 B | free 124 x 8 B | words 124 x 64 x 8 B |
+ *                | header 64 B | used 122 x 8 B | free 122 x 8 B | notes 122 x 8 B | words 122 x 64 x 8 B |
  *
  *            Chunks are found by number through a directory of segments that double in size (64, 128, ... chunks), so
  *            that nothing ever moves; one bit per chunk in the directory says that the chunk may have free words.
@@ -27,7 +28,7 @@
 #include "varve/types.h"
 
 #define VARVE__CHUNK_BYTES ((size_t)65536)
-#define VARVE__CHUNK_GROUPS 124u
+#define VARVE__CHUNK_GROUPS 122u
 #define VARVE__CHUNK_WORDS (VARVE__CHUNK_GROUPS * 64u)
 #define VARVE__SLAB_SEGMENTS 16u
 
@@ -40,9 +41,11 @@ struct varve_slab_chunk {
   unsigned node;
   _Alignas(64) uint64_t used[VARVE__CHUNK_GROUPS];
   uint64_t free[VARVE__CHUNK_GROUPS];
-  varve_word words[VARVE__CHUNK_WORDS];
+  uint8_t notes[VARVE__CHUNK_WORDS / 8];
+  _Alignas(64) varve_word words[VARVE__CHUNK_WORDS];
+  uint64_t unused[8];
 };
-_Static_assert(sizeof(struct varve_slab_chunk) == VARVE__CHUNK_BYTES, "124 groups fill the chunk exactly");
+_Static_assert(sizeof(struct varve_slab_chunk) == VARVE__CHUNK_BYTES, "122 groups fill the chunk");
 
 /* Segment s holds chunks [64 (2^s - 1), 64 (2^(s+1) - 1)). */
 struct varve_slab_segment {

@@ -72,9 +72,10 @@ static void decommit_region(struct varve_space *space, uint32_t region) {
 
 /* ---- open and close ---- */
 
-/* Region states; behind them the blocks' moves, and the nodes' broken lists. */
+/* Region states; behind them the blocks' moves and epochs, and the nodes' broken lists. */
 static size_t state_bytes(const struct varve_space *space) {
-  size_t each = sizeof(struct varve_region) + sizeof(uint64_t) + sizeof(uint32_t) * space->topology->node_count;
+  size_t each = sizeof(struct varve_region) + sizeof(uint64_t) + VARVE__REGION_BLOCKS +
+                sizeof(uint32_t) * space->topology->node_count;
   return bits_round_up(space->region_count * each, PAGE);
 }
 
@@ -91,7 +92,8 @@ static bool reserve_tables(struct varve_space *space) {
 
 static void open_nodes(struct varve_space *space) {
   space->moves = (uint64_t *)(space->regions + space->region_count);
-  uint32_t *lists = (uint32_t *)(space->moves + space->region_count);
+  space->epochs = (uint8_t *)(space->moves + space->region_count);
+  uint32_t *lists = (uint32_t *)(space->epochs + (size_t)space->region_count * VARVE__REGION_BLOCKS);
   for (unsigned n = 0; n < space->topology->node_count; ++n) {
     space->node[n].broken = lists + (size_t)n * space->region_count;
     atomic_init(&space->node[n].medium_open, VARVE__NO_REGION);
@@ -114,6 +116,7 @@ bool varve__space_open(struct varve_space *space, const struct varve_topology *t
     return false;
   }
   open_nodes(space);
+  space->epoch = 1;
   return true;
 }
 
@@ -128,6 +131,18 @@ void varve__space_close(struct varve_space *space) {
 }
 
 /* ---- regions ---- */
+
+uint64_t varve__space_range(const struct varve_space *space, uint32_t region) {
+  const uint8_t *epochs = space->epochs + (size_t)region * VARVE__REGION_BLOCKS;
+  const uint64_t ones = UINT64_C(0x0101010101010101), high = ones << 7;
+  uint64_t range = 0, eight;
+  for (unsigned b = 0; b < VARVE__REGION_BLOCKS; b += 8) { /* the high bit of a byte: it is at least the cut */
+    memcpy(&eight, epochs + b, sizeof eight);
+    eight = ((eight | high) - ones * space->cut) & high;
+    range |= (eight >> 7) * UINT64_C(0x0102040810204080) >> 56 << b;
+  }
+  return range;
+}
 
 static uint32_t find_region(const struct varve_space *space, uint32_t from, enum varve_region_kind kind, int node) {
   for (uint32_t r = from; r < space->region_count; ++r) {
@@ -223,7 +238,7 @@ void varve__space_block_taken(struct varve_space *space, uint32_t block) {
   b->top = 0;
   b->flags = 0;
   b->live = 0;
-  b->fresh = 1;
+  space->epochs[block] = space->epoch;
   b->age = atomic_fetch_add_explicit(&space->next_age, 1, memory_order_relaxed);
   b->kind = BLOCK_SMALL;
   atomic_fetch_add_explicit(&space->allocated_bytes, VARVE__BLOCK_BYTES, memory_order_relaxed);
@@ -347,6 +362,7 @@ static void open_medium_blocks(struct varve_space *space, uint32_t region) {
     blocks[b].flags = 0;
     blocks[b].live = 0;
   }
+  memset(space->epochs + (size_t)region * VARVE__REGION_BLOCKS, space->epoch, VARVE__REGION_BLOCKS);
 }
 
 /* Replace the node's full region. False: no region, or a collection is due. */

@@ -14,7 +14,8 @@
  *   LARGE   runs of blocks, one object each; a run may cross into the next region. When there is no other memory, single
  *           free blocks are taken for small objects too.
  *
- * Side tables, 2.05 % of the heap: bitmap (1 bit a word), ranks (u16 a line), descriptors (32 bytes a block).
+ * Side tables, 2.05 % of the heap: bitmap (1 bit a word), ranks (u16 a line), descriptors (32 bytes a block), epochs
+ * (a byte a block).
  *
  * Invariants
  *   R1 a region's side tables are committed before its kind leaves UNCOMMITTED, and zero then.
@@ -24,6 +25,9 @@
  *   R4 used_blocks never exceed limit_blocks between pauses, nor committed regions limit_regions, which is limit_blocks in
  *      whole regions: of the last region a part may be of no use.
  *   R5 a LEAVING region belongs to the running thread that gives it back, which finishes before its next safepoint.
+ *   R6 all objects that start in a block were allocated in, or survived into, the same epoch: that of the block. Every block
+ *      that is allocated into is of the newest epoch, is fresh: until the next pause its bitmap is zero and its objects
+ *      lie end to end. Of a free block the epoch says nothing.
  */
 #ifndef VARVE_REGIONS_SPACE_H
 #define VARVE_REGIONS_SPACE_H
@@ -49,6 +53,7 @@
 #define VARVE__NO_REGION UINT32_MAX
 #define VARVE__NO_BLOCK UINT32_MAX
 #define VARVE__NO_SPLIT UINT16_MAX
+#define VARVE__EPOCHS 128u /* epochs are below; epoch numbers are reused, so that few are in use at a time */
 
 enum varve_region_kind {
   REGION_UNCOMMITTED,
@@ -82,14 +87,14 @@ struct varve_block {
   uint64_t dst2;  /* ... or, from rank `split` on, to dst2 + 8r */
   uint16_t split; /* VARVE__NO_SPLIT: everything goes by dst1 */
   uint16_t live;  /* live words in the block, from the bitmap, set by the plan */
-  uint16_t top;   /* SMALL: words allocated; [0, top) is parsable when the block was filled since the last pause */
+  uint16_t top;   /* SMALL: words allocated; [0, top) is parsable when the block is fresh */
   uint16_t new_top; /* in a pause, TARGET blocks: top after the slide */
   uint32_t age;   /* SMALL: order of allocation, unique among blocks and MEDIUM regions in use;
                      LARGE_HEAD: blocks in the run; LARGE_BODY: blocks back to the head */
   uint8_t kind;   /* enum varve_block_kind */
   uint8_t flags;  /* enum varve_block_flag */
   _Atomic uint8_t pending; /* while marking: how many of its objects were left to a later round (core/marker.h) */
-  uint8_t fresh;  /* allocated into since the last pause: parsable linearly, bitmap zero */
+  uint8_t unused;
 };
 _Static_assert(sizeof(struct varve_block) == 32, "a descriptor is half a cache line");
 
@@ -121,6 +126,9 @@ struct varve_space {
   struct varve_block *blocks;
   uint64_t *moves;      /* a bit a block, for it is looked at for every slot: the block's objects are forwarded by dst1,
                            dst2, split; meaningful from the plan to the release of one pause */
+  uint8_t *epochs;      /* R6, a byte a block */
+  uint8_t epoch;        /* the newest; changes in pauses only */
+  uint8_t cut;          /* in a pause: blocks of this epoch and newer ones are the range that is collected; 0: all */
   struct varve_region *regions;
   uint32_t region_count;  /* reserved */
   uint32_t region_high;   /* regions from here on have never been committed; grows under lock */
@@ -217,6 +225,15 @@ static inline bool region_has_blocks(uint8_t kind) { return kind == REGION_SMALL
 static inline void space_set_moves(struct varve_space *space, uint32_t block) {
   space->moves[block / VARVE__REGION_BLOCKS] |= UINT64_C(1) << (block % VARVE__REGION_BLOCKS);
 }
+static inline bool space_is_fresh(const struct varve_space *space, uint32_t block) {
+  return space->epochs[block] == space->epoch;
+}
+/* In a pause: is the block in the range that is collected? */
+static inline bool space_in_range(const struct varve_space *space, uint32_t block) {
+  return space->epochs[block] >= space->cut;
+}
+/* The blocks of a region that are in the range, a bit each; free blocks may be. */
+uint64_t varve__space_range(const struct varve_space *space, uint32_t region);
 static inline bool space_marked(const struct varve_space *space, uint64_t address) {
   size_t word = space_word(space, address);
   return __atomic_load_n(&space->bitmap[word >> 6], __ATOMIC_RELAXED) >> (word & 63) & 1;

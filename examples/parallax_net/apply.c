@@ -248,7 +248,8 @@ enum pn_sign pn_predecessor(struct pn_worker *w, pn_port ptr) {
   if (integer->size == 0) return PN_SIGN_ZERO;
   varve_word word = predecessor(w, ptr);
   if (word) {
-    varve_ref_store(w->mutator, w->slab[PN_CLASS_PTR].refs, pn_word_at(w, ptr), word);
+    varve_refs *words = w->host->net->partition[pn_partition_of(ptr)].slab[PN_CLASS_PTR].refs;
+    varve_ref_store(w->mutator, words, pn_word_at(w, ptr), word);
     return PN_SIGN_OTHER;
   }
   pn_host_fail(w->host, "the heap is too small: %s", varve_status_sentence(varve_mutator_status(w->mutator)));

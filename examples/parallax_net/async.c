@@ -41,14 +41,14 @@ static struct pn_job *next_job(struct pn_host *host, varve_mutator *mutator) {
   return job;
 }
 
-static bool call_native(struct pn_host *host, varve_mutator *mutator, struct pn_asy *asy) {
+static bool call_native(struct pn_host *host, varve_mutator *mutator, struct pn_asy *asy, varve_refs *words) {
   VARVE_FRAME_ARRAY(frame, mutator, PN_ARITY_MAX + PN_TEMPORARIES);
   const struct pn_closure *closure = pn_as_closure(varve_ref_load(&asy->word));
   const struct pn_native *native = &pn_natives[closure->native];
   for (uint32_t i = 0; i < closure->count; ++i) frame.slot[i] = closure->item[i];
   struct pn_call call = {.mutator = mutator, .arg = frame.slot, .may_block = true};
   varve_word result = pn_native_run(host, native, &call);
-  if (result) varve_ref_store(mutator, NULL, &asy->word, result);
+  if (result) varve_ref_store(mutator, words, &asy->word, result);
   return result != 0;
 }
 
@@ -61,7 +61,8 @@ static void release(struct pn_host *host, struct pn_asy *asy, pn_port port) {
 
 static void run_job(struct pn_host *host, varve_mutator *mutator, pn_port port) {
   struct pn_asy *asy = pn_address(host->net->base[PN_CLASS_ASY], sizeof *asy, port);
-  if (!call_native(host, mutator, asy)) return; /* the run has failed: nobody waits any more */
+  varve_refs *words = host->net->partition[pn_partition_of(port)].slab[PN_CLASS_ASY].refs;
+  if (!call_native(host, mutator, asy, words)) return; /* the run has failed: nobody waits any more */
   /* Release: the result is in the word. Acquire: the parked pairs are seen whole. Pairs with park() in apply.c. */
   uintptr_t waiters = atomic_exchange_explicit(&asy->waiters, PN_ASY_DONE, memory_order_acq_rel);
   release(host, asy, port);

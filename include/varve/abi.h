@@ -12,6 +12,10 @@
  *
  * Poll:  if load64 [mutator + VARVE_ABI_LIMIT] == 0: call varve_ffi_poll(mutator)
  *
+ * Store into a slot of a published object, with ages (without, a plain store will do):
+ *     if not (load8 [object] & VARVE_ABI_FLAG_NO_LOG): call varve_ffi_remember(mutator, object, slot)
+ *     store64 [slot], word
+ *
  * Only the mutator's own thread touches the cursor. The limit is also written by a thread that stops the world:
  * it becomes 0 ("the poke"), so that the next allocation or poll goes the slow way. Compiled code reads it with
  * one relaxed 64-bit load and never writes it.
@@ -47,6 +51,7 @@ struct varve_mutator {
 #define VARVE_ABI_HEADER_LAYOUT_SHIFT 16
 #define VARVE_ABI_HEADER_WORDS_SHIFT 32
 #define VARVE_ABI_FLAG_NO_LOG 0x01u /* "need not be remembered": every object is born with it */
+#define VARVE_ABI_FLAG_LISTED 0x02u /* the library's: an old large array that is remembered, and noted by lines */
 
 /** The header of a new object; `bytes` is already a multiple of the granule. */
 #define VARVE_ABI_HEADER(layout, bytes)                                                       \
@@ -64,6 +69,10 @@ struct varve_mutator {
 #ifndef VARVE_GRANULE
 #define VARVE_GRANULE 8
 #endif
+/* A host whose heaps all have ages=0 may compile with -DVARVE_AGES=0: then stores are plain ones. */
+#ifndef VARVE_AGES
+#define VARVE_AGES 1
+#endif
 #define VARVE_ROUND(bytes) (((size_t)(bytes) + (VARVE_GRANULE - 1)) & ~(size_t)(VARVE_GRANULE - 1))
 
 #ifdef __cplusplus
@@ -71,6 +80,17 @@ struct varve_mutator {
 #else
 #define VARVE_STATIC_ASSERT(x, text) _Static_assert(x, text)
 #endif
+
+/** The head of a set of Ref words: where a store into one is noted, a byte for about eight words. What follows is
+ *  private. The byte of a slot is at  (slot & keep) + table + (offset >> shift)  with  offset = (slot - base) & within;
+ *  it is set, if it is not, by a store of 1, before the next safepoint. An offset of `extent` or more is no word of the set. */
+typedef struct varve_notes {
+  uintptr_t keep, base, within;
+  uint64_t shift;
+  uintptr_t table;
+  uintptr_t extent; /* read (acquire) before the table: both grow together */
+} varve_notes;
+
 VARVE_STATIC_ASSERT(VARVE_GRANULE == 8 || VARVE_GRANULE == 16, "VARVE_GRANULE is 8 or 16");
 VARVE_STATIC_ASSERT(offsetof(varve_mutator, cursor) == VARVE_ABI_CURSOR, "abi: cursor");
 VARVE_STATIC_ASSERT(offsetof(varve_mutator, limit) == VARVE_ABI_LIMIT, "abi: limit");

@@ -55,11 +55,15 @@ static inline VARVE_MUST_USE void *varve_alloc(varve_mutator *mutator, varve_lay
 
 /** The object's size in bytes, header included, rounded up to the granule. */
 static inline size_t varve_object_bytes(const varve_object *object) {
-  return (size_t)(object->header >> VARVE_ABI_HEADER_WORDS_SHIFT) << 3;
+  uint32_t words; /* a load of its own: the flags may be changing */
+  memcpy(&words, (const char *)object + VARVE_ABI_HEADER_WORDS_SHIFT / 8, sizeof words);
+  return (size_t)words << 3;
 }
 
 static inline varve_layout varve_object_layout(const varve_object *object) {
-  return (varve_layout)(object->header >> VARVE_ABI_HEADER_LAYOUT_SHIFT) & 0xffffu;
+  uint16_t layout;
+  memcpy(&layout, (const char *)object + VARVE_ABI_HEADER_LAYOUT_SHIFT / 8, sizeof layout);
+  return layout;
 }
 
 /** The host byte: 0 at birth, carried along when the object moves. */

@@ -20,6 +20,8 @@ VARVE_API void varve_ffi_set_host_byte(varve_object *object, uint8_t value);
 VARVE_API varve_object *varve_ffi_untag(varve_word word);
 VARVE_API varve_word varve_ffi_tag(const void *object, unsigned tag);
 VARVE_API void varve_ffi_store(varve_mutator *mutator, void *object, varve_word *slot, varve_word word);
+VARVE_API void varve_ffi_remember(varve_mutator *mutator, void *object, varve_word *slot);
+VARVE_API void varve_ffi_ref_note(varve_refs *refs, const varve_word *slot);
 VARVE_API void varve_ffi_init(varve_mutator *mutator, void *object, varve_word *slot, varve_word word);
 VARVE_API varve_word varve_ffi_load(const varve_word *slot);
 VARVE_API varve_word varve_ffi_ref_load(const varve_word *slot);

@@ -38,6 +38,11 @@ VARVE_API const varve_options *varve_heap_options(const varve_heap *heap);
  * @threads the mutator's own; blocks. */
 VARVE_API varve_status varve_collect(varve_mutator *mutator);
 
+/** Collect what was allocated since the last collection, as far as older objects and roots do not refer to it; what
+ * survives counts as older from now on. Cheap when little survives. Without ages (options.def) a full collection. Objects
+ * move, and errors are, as above. */
+VARVE_API varve_status varve_collect_newest(varve_mutator *mutator);
+
 /** Stop the world and verify the whole heap: roots, objects, slots, tables. Works in every build.
  * @return VARVE_OK, or VARVE_CORRUPT with the first damage named in the detail (object, slot, target).
  * @threads the mutator's own; blocks; moves nothing. */

@@ -18,19 +18,22 @@
 
 VARVE_BEGIN
 
-/** What varve_attach calls; `granule` is the VARVE_GRANULE the caller was compiled with (0: not checked). */
-VARVE_API VARVE_MUST_USE varve_status varve_mutator_attach(varve_heap *heap, const char *name, unsigned granule,
+/** What varve_attach calls; `compiled` is what the caller was compiled with: VARVE_GRANULE, and VARVE_ATTACH_PLAIN when
+ *  its stores are plain (0: not checked). */
+#define VARVE_ATTACH_PLAIN 0x100u
+VARVE_API VARVE_MUST_USE varve_status varve_mutator_attach(varve_heap *heap, const char *name, unsigned compiled,
                                                            varve_mutator **out, varve_error *error);
 
 /** Make the calling thread a running mutator of the heap. Its home node is the node it runs on.
  *
  * @param name for reports ("slowest to stop"); copied; NULL: "mutator N".
- * @return VARVE_OK; VARVE_METADATA; VARVE_OPTION when the heap's granule is not this caller's VARVE_GRANULE.
+ * @return VARVE_OK; VARVE_METADATA; VARVE_OPTION when the heap's granule is not this caller's VARVE_GRANULE, or the heap
+ *         has ages and the caller was compiled with VARVE_AGES=0.
  * @threads any, pinned or not; a thread may be attached to several heaps, and more than once. Waits for a running
  *          collection to end. */
 static inline varve_status varve_attach(varve_heap *heap, const char *name, varve_mutator **out,
                                         varve_error *error) {
-  return varve_mutator_attach(heap, name, VARVE_GRANULE, out, error);
+  return varve_mutator_attach(heap, name, VARVE_GRANULE | (VARVE_AGES ? 0 : VARVE_ATTACH_PLAIN), out, error);
 }
 
 /** End the mutator; `mutator` is void afterwards.

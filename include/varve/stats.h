@@ -25,10 +25,14 @@ typedef struct varve_collection_stats {
   uint64_t number;   /* 1 for a heap's first collection */
   const char *cause; /* "allocation", "requested", "stress" or "emergency" */
   bool emergency;
+  uint32_t epochs, epochs_taken; /* all before; the newest so many were collected. Equal: a full collection */
   uint32_t workers;
   uint64_t stop_ns, mark_ns, plan_ns, slide_ns, release_ns, total_ns; /* total: from request to resume */
   char slowest[32]; /* the mutator that stopped last; empty when there was no other */
-  uint64_t live_before, live_after; /* bytes in use before (allocated blocks), live object bytes after */
+  uint64_t live_before, live_after; /* bytes in use before (allocated blocks), live object bytes after; what is older than the
+                                       epochs taken counts as it was when it was last collected */
+  uint64_t range_before, survived;  /* the same for the epochs taken: bytes of blocks before, of live objects after */
+  uint64_t remembered;              /* old objects that were looked at because they had been written to */
   uint64_t committed;               /* bytes of committed regions and their side tables after */
   uint64_t objects_marked, bytes_moved, bytes_fixed_in_place;
   uint64_t groups, splits;

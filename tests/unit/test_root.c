@@ -105,7 +105,7 @@ static varve_status add_slots(varve_word *at, size_t count) {
 }
 
 static varve_status add_array(varve_word *at, size_t stride, size_t count, varve_refs **out) {
-  varve_ref_array array = {"cells", at, stride, count, NULL, false};
+  varve_ref_array array = {.name = "cells", .base = at, .stride = stride, .count = count};
   memset(&error, 0, sizeof error);
   return varve_ref_array_add(heap, &array, out, &error);
 }
@@ -207,7 +207,8 @@ static void every_slot_once(void **state) {
   (void)state;
   varve_refs *refs;
   static uint64_t bitmap[3000];
-  varve_ref_array array = {"sparse", host + 150000, 8, 150000, bitmap, true};
+  varve_ref_array array = {.name = "sparse", .base = host + 150000, .stride = 8, .count = 150000, .bitmap = bitmap,
+                           .untracked = true};
   for (unsigned i = 0; i < 3000; ++i) bitmap[i] = i % 2 ? UINT64_C(0x8000000000000001) : 0;
   assert_int_equal(add_slots(host, 140000), VARVE_OK); /* three stretches */
   assert_int_equal(varve_ref_array_add(heap, &array, &refs, &error), VARVE_OK);
