@@ -5,6 +5,8 @@
 #include "core/base/check.h"
 #include "core/heap.h"
 
+#define MERGE_EPOCHS 8u
+
 /* Of a MEDIUM region the blocks in which nothing starts count too. */
 static uint32_t count_range(const struct varve_space *space) {
   uint32_t blocks = 0;
@@ -16,13 +18,30 @@ static uint32_t count_range(const struct varve_space *space) {
   return blocks;
 }
 
-void varve__ages_begin(struct varve_heap *heap, uint8_t cut, uint8_t tenured) {
+void varve__ages_begin(struct varve_heap *heap, struct varve_cut cut) {
   struct varve_ages *ages = &heap->ages;
-  VARVE_INVARIANT(cut <= heap->space.epoch && (!cut || cut > ages->tenured), "A1: cut %u, tenured %u, newest %u", cut,
-                  ages->tenured, heap->space.epoch);
-  heap->space.cut = cut;
-  ages->next_tenured = cut ? tenured : 0;
+  VARVE_INVARIANT(!cut.epoch || (cut.epoch <= heap->space.epoch && cut.epoch > ages->tenured && !ages->asleep),
+                  "A1: cut %u, tenured %u, newest %u", cut.epoch, ages->tenured, heap->space.epoch);
+  heap->space.cut = cut.epoch;
+  ages->next_tenured = cut.epoch ? cut.tenured : 0;
+  ages->next_asleep = cut.asleep && !cut.epoch;
   ages->range_blocks = count_range(&heap->space);
+}
+
+void varve__ages_merge(struct varve_heap *heap) {
+  struct varve_ages *ages = &heap->ages;
+  struct varve_space *space = &heap->space;
+  uint8_t by = ages->tenured;
+  if (by < MERGE_EPOCHS) return;
+  for (size_t b = 0; b < (size_t)space->region_high * VARVE__REGION_BLOCKS; ++b)
+    space->epochs[b] = space->epochs[b] > by ? (uint8_t)(space->epochs[b] - by) : 0;
+  for (unsigned e = 1; e <= by; ++e) ages->live[0] += ages->live[e];
+  for (unsigned e = 1; e + by <= space->epoch; ++e) {
+    ages->live[e] = ages->live[e + by];
+    ages->first_age[e] = ages->first_age[e + by];
+  }
+  space->epoch = (uint8_t)(space->epoch - by);
+  ages->tenured = 0;
 }
 
 void varve__ages_end(struct varve_heap *heap, uint64_t live) {
@@ -31,6 +50,7 @@ void varve__ages_end(struct varve_heap *heap, uint64_t live) {
   uint8_t cut = space->cut;
   ages->live[cut] = live;
   ages->tenured = ages->next_tenured;
+  ages->asleep = ages->next_asleep;
   space->epoch = (uint8_t)(cut + 1);
   ages->first_age[cut + 1] = atomic_load_explicit(&space->next_age, memory_order_relaxed);
 }

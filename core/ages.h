@@ -14,6 +14,7 @@
  *      older epoch, and nothing is remembered for them.
  *   A3 VARVE_ABI_FLAG_NO_LOG is set in fresh objects and in remembered ones; marking clears it in what survives.
  *   A4 ages (the order of blocks) of the range are at least first_age[cut]; those of older blocks are below.
+ *   A5 asleep: flags are left set, so that stores cost nothing more; nothing is remembered, and the next collection is full.
  */
 #ifndef VARVE_CORE_AGES_H
 #define VARVE_CORE_AGES_H
@@ -27,6 +28,8 @@ struct varve_heap;
 
 struct varve_ages {
   bool on;
+  bool asleep;           /* A5 */
+  bool next_asleep;      /* in a pause: after it */
   uint8_t tenured;       /* A1 */
   uint8_t next_tenured;  /* in a pause: what it will be after it */
   uint32_t range_blocks; /* in a pause: blocks in use in the range */
@@ -34,8 +37,16 @@ struct varve_ages {
   uint64_t live[VARVE__EPOCHS];      /* bytes of live objects when the epoch was last collected */
 };
 
-/* World stopped. Begin a collection of the epochs from `cut` on; afterwards no cut in 1 .. tenured will be chosen. */
-void varve__ages_begin(struct varve_heap *heap, uint8_t cut, uint8_t tenured);
+/* What a collection takes: the epochs from `epoch` on; and what may follow: no cut in 1 .. tenured; asleep or not. */
+struct varve_cut {
+  uint8_t epoch, tenured;
+  bool asleep;
+};
+
+/* World stopped, between collections: no cut will part the epochs up to `tenured`, so make them one if they are many. */
+void varve__ages_merge(struct varve_heap *heap);
+/* World stopped. Begin a collection. */
+void varve__ages_begin(struct varve_heap *heap, struct varve_cut cut);
 /* The range has been collected, and `live` bytes of it survived: its epochs become one, and a new one begins. */
 void varve__ages_end(struct varve_heap *heap, uint64_t live);
 /* Bytes that were live in epochs older than `cut`. */

@@ -73,13 +73,14 @@ static uint64_t used_bytes(const struct varve_heap *heap) {
 }
 
 static void begin(struct varve_heap *heap, const char *cause, uint32_t blocks, enum varve_extent extent) {
+  varve__ages_merge(heap);
   struct varve_cut cut = varve__policy_cut(heap, extent);
   varve__roots_lock(heap->roots);
   for (struct varve__mutator *m = heap->mutators; m; m = m->next) varve__mutator_retire(m);
   heap->root_tasks = varve__roots_prepare(heap->roots);
   heap->wanted_blocks = blocks;
   varve__policy_note_use(heap);
-  varve__ages_begin(heap, cut.epoch, cut.tenured);
+  varve__ages_begin(heap, cut);
   varve_collection_stats *stats = &heap->current;
   stats->epochs = heap->ages.on ? heap->space.epoch + 1u : 1;
   stats->epochs_taken = heap->ages.on ? heap->space.epoch + 1u - cut.epoch : 1;
@@ -178,6 +179,7 @@ static void end(struct varve_heap *heap, uint64_t began) {
                      (uint64_t)(VARVE__REGION_BYTES + VARVE__SIDE_BYTES);
   uint64_t now = varve__clock_ns();
   stats->total_ns = now - began;
+  varve__policy_note_yield(heap);
   varve__policy_shorten_budget(heap);
   varve__policy_set_keep(heap, now);
   varve__policy_note_cost(heap);

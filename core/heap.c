@@ -51,6 +51,7 @@ static varve_status resolve_options(struct varve_heap *heap, const varve_options
   heap->slot_tags = heap->options.slot_tags;
   heap->ref_tags = heap->options.ref_tags;
   heap->ages.on = heap->options.ages;
+  varve__policy_open(heap);
   return status;
 }
 

@@ -48,6 +48,21 @@ struct varve_need {
   uint32_t keep;      /* committed regions that stay */
 };
 
+/* What collections cost and what they bring, for the choice between a full one and one of the newest epochs (policy.c).
+ * Written by worker 0 in pauses. */
+struct varve_yield {
+  uint64_t cost;       /* nanoseconds of the last full collection and of all since */
+  uint64_t allocated;  /* blocks that mutators took from the last full collection to the last one */
+  uint64_t used;       /* blocks in use after the last collection */
+  uint64_t goal;       /* blocks that may be in use before the next full collection */
+  uint64_t survival;   /* of what was allocated since the last collection, in 1/1024, smoothed */
+  uint64_t survival_again; /* of what survived one such, at the next */
+  uint64_t fixed;      /* nanoseconds of a collection that nothing survives, smoothed */
+  uint64_t each;       /* nanoseconds for 1024 surviving bytes, smoothed */
+  uint64_t aged;       /* blocks that survived the last collection, if it was not full */
+  uint32_t fulls;      /* full collections since the last that was not */
+};
+
 /* Is the program kept in cache by collecting often (policy.c)? Written by worker 0 in pauses. */
 struct varve_recycling {
   bool on;           /* the cycle that a collection ends was a short one */
@@ -102,6 +117,7 @@ struct varve_heap {
   struct varve_teams teams;
   struct varve_need need;
   struct varve_recycling recycling;
+  struct varve_yield yield;
 
   struct varve_lock stats_lock;
   varve_collection_stats current; /* being filled in a pause */

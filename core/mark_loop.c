@@ -51,7 +51,7 @@ struct hot {
   uint64_t objects, words;
   uint64_t reach;         /* bytes from a header to what is fetched with it */
   bool alone, eager;
-  uint8_t clear;          /* flags to clear in what survives (A3); 0: the heap has no ages */
+  uint8_t clear;          /* flags to clear in what survives (A3); 0: nothing will be remembered */
 };
 
 SCAN_INLINE void put(const struct hot *hot) {
@@ -81,7 +81,7 @@ SCAN_INLINE struct hot open_hot(struct mark_worker *worker, uint32_t tags, bool 
   const struct varve_heap *heap = worker->heap;
   struct hot hot = {.worker = worker, .base = heap->space.base, .bytes = heap->space.bytes, .tags = tags,
                     .bitmap = heap->space.bitmap, .layouts = heap->layouts.entries, .alone = alone,
-                    .clear = heap->ages.on ? VARVE__FLAGS_REMEMBERED : 0};
+                    .clear = heap->ages.on && !heap->ages.next_asleep ? VARVE__FLAGS_REMEMBERED : 0};
   get(&hot);
   learn(&hot);
   return hot;

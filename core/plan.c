@@ -80,20 +80,38 @@ static void count_block(struct varve_space *space, uint32_t block) {
   space->blocks[block].flags = 0;
 }
 
+/* Live words of the two newest epochs. */
+struct young_words {
+  uint64_t fresh, aged;
+};
+
+static uint64_t live_words(const struct varve_space *space, uint32_t block) {
+  const struct varve_block *b = &space->blocks[block];
+  if (b->kind == BLOCK_SMALL || b->kind == BLOCK_MEDIUM) return b->live;
+  bool marked = b->kind == BLOCK_LARGE_HEAD && (space_block_bitmap(space, block)[0] & 1);
+  return marked ? varve_object_bytes((varve_object *)space_block_address(space, block)) / 8 : 0;
+}
+
+static void note_young(struct young_words *young, const struct varve_space *space, uint32_t block) {
+  if (space_is_fresh(space, block)) young->fresh += live_words(space, block);
+  else if (space->epochs[block] + 1 == space->epoch) young->aged += live_words(space, block);
+}
+
 /* Older blocks were counted when they were in the range. */
-static void count_region(struct varve_space *space, uint32_t region) {
+static void count_region(struct varve_space *space, uint32_t region, struct young_words *young) {
   struct varve_region *r = &space->regions[region];
   uint8_t kind = atomic_load_explicit(&r->kind, memory_order_relaxed);
   r->flags = 0;
   space->moves[region] = 0;
   uint64_t range = kind < REGION_SMALL ? 0 : varve__space_range(space, region);
-  if (!range) return;
   for (uint64_t rest = range; rest; rest &= rest - 1) {
     uint32_t b = region * VARVE__REGION_BLOCKS + bits_lowest(rest);
-    if (space->blocks[b].kind != BLOCK_FREE) count_block(space, b);
+    if (space->blocks[b].kind == BLOCK_FREE) continue;
+    count_block(space, b);
+    note_young(young, space, b);
   }
-  r->live = 0;
-  for (uint32_t b = region * VARVE__REGION_BLOCKS; b < (region + 1) * VARVE__REGION_BLOCKS; ++b)
+  r->live = range ? 0 : r->live;
+  for (uint32_t b = region * VARVE__REGION_BLOCKS; range && b < (region + 1) * VARVE__REGION_BLOCKS; ++b)
     if (space->blocks[b].kind != BLOCK_FREE) r->live += space->blocks[b].live;
 }
 
@@ -103,16 +121,21 @@ void varve__plan_begin(struct varve_heap *heap) {
   atomic_store_explicit(&plan->moved_words, 0, memory_order_relaxed);
   atomic_store_explicit(&plan->in_place_words, 0, memory_order_relaxed);
   atomic_store_explicit(&plan->freed_blocks, 0, memory_order_relaxed);
+  atomic_store_explicit(&plan->fresh_words, 0, memory_order_relaxed);
+  atomic_store_explicit(&plan->aged_words, 0, memory_order_relaxed);
 }
 
 void varve__plan_count_worker(struct varve_heap *heap, uint32_t worker) {
   struct varve_plan *plan = heap->plan;
   uint32_t region, counted = 0;
+  struct young_words young = {0, 0};
   while ((region = atomic_fetch_add_explicit(&plan->next_region, 1, memory_order_relaxed)) <
          heap->space.region_high) {
     if (atomic_load_explicit(&heap->space.regions[region].kind, memory_order_relaxed) >= REGION_SMALL) ++counted;
-    count_region(&heap->space, region);
+    count_region(&heap->space, region, &young);
   }
+  atomic_fetch_add_explicit(&plan->fresh_words, young.fresh, memory_order_relaxed);
+  atomic_fetch_add_explicit(&plan->aged_words, young.aged, memory_order_relaxed);
   if (worker < VARVE_STATS_WORKERS) heap->current.worker[worker].regions_counted = counted;
 }
 

@@ -58,6 +58,7 @@ struct varve_plan {
   _Atomic uint32_t next_group;
   _Atomic uint32_t next_root;
   _Atomic uint64_t moved_words, in_place_words, freed_blocks; /* figures of this pause */
+  _Atomic uint64_t fresh_words, aged_words; /* live ones in the newest epoch, and in the one before */
 };
 
 /* In sequence and by_age: the entry is a MEDIUM region. */

@@ -29,6 +29,8 @@
  */
 #include "core/policy.h"
 
+#include "core/plan.h"
+
 #define SLIDE_PAYS 32u      /* a slide must put the next collection off by one part of so many */
 #define TRY_AGAIN 16u       /* collections between two trials of a neighbour */
 #define SPAN_COLLECTIONS 4u /* the least in a span */
@@ -37,6 +39,12 @@
 #define PENALTY_MAX 256u    /* cycles between two trials that fail */
 #define GOOD_CYCLES 64u     /* short cycles after which the penalty is halved */
 #define TRY_DEAR_AGAIN 128u /* that was at least half as dear again */
+#define FULL_MARGIN 1.1     /* by so much the next collection must be dearer than the mean */
+#define SLEEP_AFTER 4u      /* full collections in a row before stores stop to be remembered */
+#define FORGET 64u          /* what is known of what is not looked at fades by one part of so many */
+#define FIXED_NS 20000u     /* a guess for the first collections: of nothing, */
+#define EACH_NS 1000u       /* and of 1024 bytes */
+#define KNOWN_BYTES (UINT64_C(256) << 10) /* survivors from which on the cost is theirs */
 
 static uint64_t used_blocks(const struct varve_heap *heap) {
   return atomic_load_explicit(&heap->space.used_blocks, memory_order_relaxed);
@@ -115,12 +123,28 @@ bool varve__policy_slide_pays(const struct varve_heap *heap, uint64_t gained, ui
   return heap->options.move_everything || gained * SLIDE_PAYS >= goal - (used < goal ? used : goal);
 }
 
+/* The goal stands until the next full collection; what the requester wants comes on top. */
 void varve__policy_set_budget(struct varve_heap *heap) {
   uint64_t used = used_blocks(heap), goal = goal_blocks(heap, used);
+  if (heap->space.cut) {
+    uint64_t least = used + heap->wanted_blocks + VARVE__REGION_BLOCKS;
+    if (goal > heap->yield.goal) goal = heap->yield.goal > least ? heap->yield.goal : goal < least ? goal : least;
+  } else {
+    heap->yield.goal = goal;
+  }
   atomic_store_explicit(&heap->space.budget_blocks, goal > used ? (int64_t)(goal - used) : 0, memory_order_relaxed);
 }
 
 /* ---- ages ---- */
+
+void varve__policy_open(struct varve_heap *heap) {
+  heap->yield = (struct varve_yield){.fixed = FIXED_NS, .each = EACH_NS};
+}
+
+static bool can_cut(const struct varve_heap *heap) {
+  bool lost = atomic_load_explicit(&heap->remembered.lost, memory_order_relaxed);
+  return heap->ages.on && !heap->ages.asleep && !lost && heap->space.epoch + 1u < VARVE__EPOCHS;
+}
 
 /* Any cut that may still be chosen, and any promise for later: for tests. */
 static struct varve_cut random_cut(const struct varve_heap *heap) {
@@ -128,16 +152,96 @@ static struct varve_cut random_cut(const struct varve_heap *heap) {
   uint8_t tenured = heap->ages.tenured, newest = heap->space.epoch;
   uint8_t cut = (uint8_t)(tenured + 1 + random % (newest - tenured));
   if (random >> 8 & 1) tenured = (uint8_t)(tenured + (random >> 16) % (cut - tenured + 1u));
-  return (struct varve_cut){(random >> 24) % 8 ? cut : 0, tenured};
+  bool full = (random >> 24) % 8 == 0 || !can_cut(heap);
+  return (struct varve_cut){full ? 0 : cut, tenured, (random >> 28) % 4 == 0};
+}
+
+static uint64_t cost_of(const struct varve_yield *y, uint64_t blocks) {
+  return blocks * (VARVE__BLOCK_BYTES / 1024) * y->each;
+}
+
+/* What has been paid for each block that was allocated, with the last full collection: what free memory is worth. */
+static double price(const struct varve_yield *y, uint64_t allocated) {
+  return (double)y->cost / (double)(y->allocated + allocated + 1);
+}
+
+struct varve_choice varve__policy_choose(const struct varve_yield *y, uint64_t allocated, uint64_t aged, uint64_t most) {
+  struct varve_choice choice = {.full = false};
+  uint64_t fresh_live = allocated * y->survival / 1024, aged_live = aged * y->survival_again / 1024;
+  uint64_t used = y->used + fresh_live, cost = y->fixed + cost_of(y, fresh_live);
+  double worth = price(y, allocated);
+  choice.again = aged && (double)cost_of(y, aged_live) <= worth * (double)(aged - aged_live);
+  if (choice.again) {
+    cost += cost_of(y, aged_live);
+    used -= aged - aged_live < used ? aged - aged_live : used;
+  }
+  uint64_t next = y->goal > used ? y->goal - used : 0;
+  if (next > most) next = most;
+  choice.full = (double)cost > worth * FULL_MARGIN * (double)(next + 1);
+  return choice;
+}
+
+/* The epoch of what survived one collection only; 0: there is none. */
+static uint8_t aged_epoch(const struct varve_heap *heap) {
+  uint8_t before = (uint8_t)(heap->space.epoch - 1);
+  return before > heap->ages.tenured ? before : 0;
+}
+
+static struct varve_choice choose(const struct varve_heap *heap) {
+  const struct varve_yield *y = &heap->yield;
+  uint64_t used = used_blocks(heap), allocated = used > y->used ? used - y->used : 0;
+  uint64_t most = heap->recycling.on ? heap->options.cache_budget >> VARVE__BLOCK_SHIFT : UINT64_MAX;
+  uint8_t aged = aged_epoch(heap);
+  return varve__policy_choose(y, allocated, aged ? heap->ages.live[aged] >> VARVE__BLOCK_SHIFT : 0, most);
+}
+
+/* Full collections that followed each other, and would have been full anyway. */
+static struct varve_cut full_cut(const struct varve_heap *heap) {
+  return (struct varve_cut){.asleep = heap->yield.fulls >= SLEEP_AFTER && choose(heap).full};
 }
 
 struct varve_cut varve__policy_cut(const struct varve_heap *heap, enum varve_extent extent) {
   uint8_t newest = heap->space.epoch;
-  bool lost = atomic_load_explicit(&heap->remembered.lost, memory_order_relaxed);
-  if (!heap->ages.on || extent == EXTENT_ALL || lost || newest + 1u >= VARVE__EPOCHS) return (struct varve_cut){0, 0};
   bool stress = heap->options.stress_period || heap->options.move_everything;
-  if (extent == EXTENT_DUE && stress) return random_cut(heap);
-  return (struct varve_cut){newest, newest};
+  if (!heap->ages.on) return (struct varve_cut){0};
+  if (stress && extent == EXTENT_DUE) return random_cut(heap);
+  if (!can_cut(heap) || extent == EXTENT_ALL) return full_cut(heap);
+  struct varve_choice choice = choose(heap);
+  if (choice.full && extent == EXTENT_DUE) return full_cut(heap);
+  if (choice.again) return (struct varve_cut){(uint8_t)(newest - 1), heap->ages.tenured, false};
+  return (struct varve_cut){newest, (uint8_t)(newest - 1), false};
+}
+
+static uint64_t smooth(uint64_t old, uint64_t now) { return old ? (old * 3 + now) / 4 : now; }
+
+/* A pause in which a thread was not running says little, so it is cut down. */
+static void learn_cost(struct varve_yield *y, uint64_t cost, uint64_t survived) {
+  uint64_t expected = y->fixed + (survived >> 10) * y->each;
+  if (cost > 4 * expected) cost = 4 * expected;
+  if (survived < KNOWN_BYTES) y->fixed = smooth(y->fixed, cost);
+  else y->each = smooth(y->each, (cost > y->fixed ? cost - y->fixed : 0) / (survived >> 10) + 1);
+}
+
+static void learn_survival(uint64_t *survival, uint64_t live_words, uint64_t blocks) {
+  uint64_t now = blocks ? live_words * 8 / 32 / blocks : 0; /* a block is 32 times 1024 bytes */
+  if (blocks) *survival = (*survival + 3 * (now < 1024 ? now : 1024)) / 4;
+}
+
+void varve__policy_note_yield(struct varve_heap *heap) {
+  struct varve_yield *y = &heap->yield;
+  const varve_collection_stats *stats = &heap->current;
+  uint8_t newest = (uint8_t)(stats->epochs - 1), cut = heap->space.cut;
+  uint64_t before = stats->live_before / VARVE__BLOCK_BYTES, allocated = before > y->used ? before - y->used : 0;
+  learn_cost(y, stats->total_ns - stats->stop_ns, stats->survived);
+  learn_survival(&y->survival, atomic_load_explicit(&heap->plan->fresh_words, memory_order_relaxed), allocated);
+  if (y->aged && cut < newest)
+    learn_survival(&y->survival_again, atomic_load_explicit(&heap->plan->aged_words, memory_order_relaxed), y->aged);
+  else y->survival_again -= y->survival_again / FORGET;
+  y->fulls = cut ? 0 : y->fulls + 1;
+  y->cost = cut ? y->cost + stats->total_ns : stats->total_ns;
+  y->allocated = cut ? y->allocated + allocated : 0;
+  y->used = used_blocks(heap);
+  y->aged = cut ? stats->survived >> VARVE__BLOCK_SHIFT : 0;
 }
 
 /* ---- recycling ---- */
@@ -169,14 +273,28 @@ uint64_t varve__policy_recycle(struct varve_recycling *r, uint64_t cost, uint64_
   return r->on ? cache : normal;
 }
 
+/* What a collection after a short cycle will have to keep. With ages that is only what survives of that cycle. */
+static uint64_t kept_by_short_cycle(const struct varve_heap *heap) {
+  uint64_t cache = heap->options.cache_budget;
+  if (!heap->ages.on || heap->ages.asleep) return heap->live_bytes;
+  return heap->space.cut ? heap->current.survived : cache / 1024 * heap->yield.survival;
+}
+
+/* A full collection among short cycles says nothing about them. */
+static uint64_t short_cycle_cost(const struct varve_heap *heap) {
+  bool other = heap->ages.on && !heap->ages.asleep && !heap->space.cut;
+  return other && heap->recycling.cost ? heap->recycling.cost : heap->current.total_ns;
+}
+
 /* Each mutator takes a region at once, so with many of them the budget would be gone before it is used. */
 void varve__policy_shorten_budget(struct varve_heap *heap) {
   uint64_t mutators = atomic_load_explicit(&heap->mutator_count, memory_order_relaxed);
-  uint64_t cache = heap->options.cache_budget, cost = heap->current.total_ns * mutators;
+  uint64_t cache = heap->options.cache_budget, cost = short_cycle_cost(heap) * mutators;
   int64_t blocks = atomic_load_explicit(&heap->space.budget_blocks, memory_order_relaxed);
   uint64_t normal = (uint64_t)blocks << VARVE__BLOCK_SHIFT, least = heap->wanted_blocks << VARVE__BLOCK_SHIFT;
   if (least < mutators * VARVE__REGION_BYTES) least = mutators * VARVE__REGION_BYTES;
-  uint64_t bytes = varve__policy_recycle(&heap->recycling, cost, heap->live_bytes, least > cache ? 0 : normal, cache);
+  uint64_t kept = kept_by_short_cycle(heap);
+  uint64_t bytes = varve__policy_recycle(&heap->recycling, cost, kept, least > cache ? 0 : normal, cache);
   if (least > cache) return;
   atomic_store_explicit(&heap->space.budget_blocks, (int64_t)(bytes >> VARVE__BLOCK_SHIFT), memory_order_relaxed);
 }

@@ -5,17 +5,24 @@
 
 #include "core/heap.h"
 
+/* The heap's options are known. */
+void varve__policy_open(struct varve_heap *heap);
 /* Is the heap within a quarter of its limit, or are there so many mutators that a region each would fill it? Then
  * blocks are taken singly, and whole regions are kept free. Any thread. */
 bool varve__policy_is_pressed(const struct varve_heap *heap);
 /* Live words from which on a block of `words` capacity stays in place. */
 uint64_t varve__policy_dense_words(const struct varve_heap *heap, uint64_t words);
-/* Which epochs the collection that begins now takes, and which cuts will not be chosen after it: A1 in ages.h. World
- * stopped. */
-struct varve_cut {
-  uint8_t epoch, tenured;
-};
+/* Which epochs the collection that begins now takes, and what it rules out for later ones. World stopped. */
 struct varve_cut varve__policy_cut(const struct varve_heap *heap, enum varve_extent extent);
+/* The decision, from the arguments alone: `allocated` blocks were taken since the last collection, and `aged` blocks survived it
+ * and no other; `most`: a longer cycle than of so many blocks will not follow. Shall the collection be full? If not, shall it
+ * take those that survived the last one again? */
+struct varve_choice {
+  bool full, again;
+};
+struct varve_choice varve__policy_choose(const struct varve_yield *yield, uint64_t allocated, uint64_t aged, uint64_t most);
+/* The pause is over but for the resume: learn what it brought. */
+void varve__policy_note_yield(struct varve_heap *heap);
 /* How many workers the collection that begins now uses. World stopped. */
 uint32_t varve__policy_workers(const struct varve_heap *heap);
 /* Worker 0, at the end of a pause: learn what it cost. */

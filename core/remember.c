@@ -86,11 +86,11 @@ void varve_remember(varve_mutator *head, void *at, varve_word *slot) {
   struct varve_heap *heap = head->heap;
   varve_object *object = at;
   VARVE_REQUIRE(space_contains(&heap->space, (uint64_t)(uintptr_t)at), "store: %p is no object of the heap", at);
-  bool lines = has_lines(heap, object);
+  bool lines = !heap->ages.asleep && has_lines(heap, object);
   uint8_t flag = lines ? VARVE_ABI_FLAG_LISTED : VARVE_ABI_FLAG_NO_LOG;
   if (lines) note_line(heap, object, slot);
   if (lines && (__atomic_load_n((uint8_t *)object, __ATOMIC_RELAXED) & flag)) return;
-  if (__atomic_fetch_or((uint8_t *)object, flag, __ATOMIC_RELAXED) & flag) return;
+  if ((__atomic_fetch_or((uint8_t *)object, flag, __ATOMIC_RELAXED) & flag) || heap->ages.asleep) return;
   list_object(mutator_of(head), object);
 }
 

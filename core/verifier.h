@@ -29,7 +29,7 @@ struct varve_verifier {
   size_t task;          /* while object is NULL: the root task */
   varve_object *object; /* whose slots are being visited */
   uint64_t words;       /* its size */
-  bool lost;            /* not all that should be is remembered, and the heap knows it */
+  bool lost;            /* not all is remembered, and the heap knows it */
   bool exact;           /* of the range nothing is marked but what was traced */
   uint64_t flagged;     /* older objects that say they are listed */
   uint64_t content;     /* its hash, without what its references contribute */

@@ -484,7 +484,7 @@ static void trace_listed(struct varve_verifier *v) {
 
 varve_status varve__verify_trace(struct varve_verifier *v, struct varve_snapshot *out, varve_error *error) {
   varve__verify_begin(v, error);
-  v->lost = atomic_load_explicit(&v->heap->remembered.lost, memory_order_relaxed);
+  v->lost = v->heap->ages.asleep || atomic_load_explicit(&v->heap->remembered.lost, memory_order_relaxed);
   parse(v);
   if (!v->failed) check_lists(v);
   if (!v->failed) trace(v);
