@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* model.c -- a random mutator program beside a shadow heap that knows the truth.
  *
- * @test default quick
- * @test stress quick --ops 200000 --options stress=200 --seed 2
+ * @test default quick --ops 300000
+ * @test stress quick --ops 80000 --options stress=200 --seed 2
  * @test one quick --threads 1 --ops 100000 --seed 3
  * @test every timeout=300 --threads 1 --ops 20000 --options stress=1
  * @test full timeout=300 --threads 1 --ops 300000 --heap 6m --options heap-initial=4m
+ * @test long timeout=300 --ops 1000000
  * @test overflow timeout=300 --ops 300000 --workers 4 --options mark-segments=1
  * @test deferred timeout=300 --ops 300000 --threads 4 --workers 3 --heap 8m --options mark-segments=4
+ * @test ages quick --ops 100000 --seed 5 --options move-everything=0,stress=60
+ * @test policy quick --ops 300000 --seed 6 --options move-everything=0,cache-budget=2m,heap-initial=4m
+ * @test young timeout=300 --threads 1 --ops 200000 --seed 7 --options move-everything=0,stress=10
+ * @test old timeout=300 --threads 4 --ops 2000000 --seed 8 --workers 3 --heap 64m --budget 20000 --options stress=3000
+ * @test ageless --ops 300000 --seed 9 --options ages=0
  * @test plain long,timeout=300 --ops 2000000 --heap 256m --budget 50000 --options move-everything=0,verify=0,poison=0
  *
  * Every thread plays random operations on the heap and does the same to its shadow graph (support/shadow.h). At every
@@ -44,6 +50,7 @@
 #define GROUPS_MAX 64
 #define DEPTH_MAX 16
 #define SHARED_ROOTS 64
+#define TABLES 1 /* large arrays that a thread keeps, and stores young objects into */
 #define FULL_SHARE 2 /* a heap may be full only when the shadows hold more than one part in this of its limit, */
 #define FULL_CHECKED (16u << 20) /* and has enough regions for every sort of object */
 
@@ -71,6 +78,7 @@ struct player {
   struct shadow_graph graph;
   struct root_group *groups[GROUPS_MAX];
   size_t group_count;
+  struct root_group *tables; /* one of the groups */
   varve_slab_cursor cursor;
   uint64_t op, ops;
   uint64_t live;       /* private nodes seen by the last comparison */
@@ -182,7 +190,7 @@ static bool pick_place(struct player *player, struct root_group **group, struct 
     *group = any_group(player);
     if (!*group) return false;
     *root = any_root(player, *group);
-    if ((*root)->place) return true;
+    if ((*root)->place && *group != player->tables) return true;
   }
   return false;
 }
@@ -430,6 +438,67 @@ static void op_wide(struct player *player) {
   keep(player, spot);
 }
 
+/* ---- what old objects come to refer to ---- */
+
+static bool is_open_to_stores(const struct shadow_node *node) {
+  return !node->shared && node->edge_count && !shadow_shape_immutable(node->shape);
+}
+
+/* A large array or array of records in the root. */
+static void make_table(struct player *player, struct root *root) {
+  static const enum shadow_shape shapes[] = {SHAPE_ARRAY, SHAPE_ARRAY, SHAPE_RECORDS, SHAPE_WIDE_RECORDS, SHAPE_UNION_4};
+  struct spot spot;
+  if (make_blank(player, shapes[below(player, 5)], 16400 + below(player, one_in(player, 8) ? 60000 : 1000), &spot))
+    root_set_target(player->tables, root, player->mutator, &player->random, spot.node, spot.address);
+}
+
+/* The first, the last, or any; often neighbours. */
+static struct shadow_edge *table_edge(struct player *player, struct shadow_node *node, uint64_t near) {
+  uint64_t last = node->edge_count - 1, sort = below(player, 8);
+  uint64_t index = sort == 0 ? 0 : sort == 1 ? last : sort < 4 ? below(player, last + 1) : near % node->edge_count;
+  return &node->edges[index];
+}
+
+/* Young objects into a large array, or nothing. */
+static void op_table(struct player *player) {
+  struct root *root = any_root(player, player->tables);
+  if (!root->target || one_in(player, 60)) make_table(player, root);
+  uint64_t near = below(player, 1u << 15);
+  for (uint64_t left = below(player, 8); left; --left, ++near) {
+    struct spot young = {NULL, 0};
+    bool made = !one_in(player, 3) && make_blank(player, SHAPE_PAIR, 4, &young);
+    if (!root->target || !root->target->edge_count) return;
+    struct spot table = spot_of_root(player, player->tables, root);
+    store(player, table, table_edge(player, table.node, near), made ? young : (struct spot){NULL, 0});
+  }
+}
+
+/* Walk through an old structure and store young objects as it goes along. */
+static void rewire(struct player *player, struct root_group *group, struct root *root, uint64_t steps) {
+  struct spot young;
+  while (steps-- && make_blank(player, SHAPE_PAIR, 4, &young)) {
+    struct spot at = spot_of_root(player, group, root);
+    bool open = is_open_to_stores(at.node);
+    struct shadow_edge *edge = open ? &at.node->edges[below(player, at.node->edge_count)] : NULL;
+    if (at.node->shared || !step(player, &at)) steps = 0; /* the last one */
+    struct spot from = spot_of_root(player, group, root);
+    if (edge && !one_in(player, 4)) store(player, from, edge, young);
+    root_set_target(group, root, player->mutator, &player->random, at.node, at.address);
+  }
+}
+
+static void op_rewire(struct player *player) {
+  VARVE_FRAME(f, player->mutator, at);
+  struct root root = {.place = &f.at};
+  struct root_group group = {.kind = ROOT_FRAME, .count = 1, .roots = &root, .shapes = &player->model->shapes};
+  struct spot spot;
+  if (!pick(player, &spot)) return;
+  player->groups[player->group_count++] = &group;
+  root_set_target(&group, &root, player->mutator, &player->random, spot.node, spot.address);
+  rewire(player, &group, &root, below(player, 1000));
+  --player->group_count;
+}
+
 /* Allocate until the heap is full, then let go. Nothing else may be lost. */
 static void op_fill(struct player *player) {
   VARVE_FRAME(f, player->mutator, list);
@@ -484,14 +553,15 @@ static void op_open_close(struct player *player) {
 static struct root_group *new_group(struct player *player) {
   const struct shadow_shapes *shapes = &player->model->shapes;
   bool yes = one_in(player, 2);
-  size_t count = 1 + below(player, 40);
-  switch (below(player, 6)) {
+  size_t count = 1 + below(player, 40), stride = one_in(player, 16) ? 512 + below(player, 12000) : 1 + below(player, 5);
+  switch (below(player, 7)) {
     case 0: return root_group_handles(shapes, count);
     case 1: return root_group_slab(shapes, 4 * count, player->model->slab, &player->cursor);
     case 2: return root_group_slots(shapes, count);
     case 3: return root_group_callback(shapes, count, 1 + below(player, 5), yes);
-    case 4: return root_group_ref_array(shapes, count, 1 + below(player, 5), yes, true);
-    default: return root_group_ref_array(shapes, 4 * count, 1 + below(player, 5), yes, false);
+    case 4: return root_group_ref_array(shapes, count, 1 + below(player, 5), yes, ROOT_UNTRACKED);
+    case 5: return root_group_ref_array(shapes, 4 * count, 1 + below(player, 5), yes, ROOT_SLOT_ARRAY);
+    default: return root_group_ref_array(shapes, stride < 512 ? 4 * count : count, stride, yes, ROOT_REF_ARRAY);
   }
 }
 
@@ -504,14 +574,16 @@ static void op_add_group(struct player *player) {
 
 static void op_remove_group(struct player *player) {
   size_t index = below(player, player->group_count + 1);
-  if (index >= player->group_count || player->groups[index]->kind == ROOT_FRAME || player->group_count < 5) return;
+  if (index >= player->group_count || player->groups[index]->kind == ROOT_FRAME || player->group_count < 6) return;
+  if (player->groups[index] == player->tables) return;
   root_group_free(player->groups[index], player->mutator);
   player->groups[index] = player->groups[--player->group_count];
 }
 
 static void op_grow_array(struct player *player) {
   struct root_group *group = any_group(player);
-  if (group && (group->kind == ROOT_REF_ARRAY || group->kind == ROOT_UNTRACKED) && group->count < 1000)
+  size_t most = group && group->stride_words < 512 ? 1000 : 60;
+  if (group && root_group_is_array(group) && group->count < most)
     root_group_grow(group, group->count + 1 + below(player, group->count));
 }
 
@@ -599,6 +671,11 @@ static void op_collect(struct player *player) {
   compare(player);
 }
 
+static void op_collect_newest(struct player *player) {
+  expect(player, varve_collect_newest(player->mutator) == VARVE_OK, "collect_newest refused");
+  if (one_in(player, 4)) compare(player);
+}
+
 static void op_verify(struct player *player) {
   varve_error error = {0};
   if (varve_verify(player->mutator, &error) != VARVE_OK) shadow_fail(&player->graph, "verifier: %s", error.detail);
@@ -676,6 +753,8 @@ static const struct operation operations[] = {
     {"grow array", op_grow_array, 50}, {"publish", op_publish, 400},
     {"shared", op_shared, 1000},     {"poll", op_poll, 5000},
     {"native", op_native, 50},       {"collect", op_collect, 60},
+    {"collect newest", op_collect_newest, 60},
+    {"table", op_table, 200},        {"rewire", op_rewire, 15},
     {"verify", op_verify, 2},        {"detach", op_detach, 20},
     {"call", op_call, 300},          {"list", op_list, 6},
     {"wide", op_wide, 30},           {"fill", op_fill, 1},
@@ -719,6 +798,9 @@ static void *player_main(void *argument) {
   player->doing = "start";
   attach(player);
   varve_slab_cursor_open(&player->cursor, player->model->slab);
+  player->tables = root_group_slots(&player->model->shapes, TABLES);
+  expect(player, player->tables != NULL, "no memory for roots");
+  player->groups[player->group_count++] = player->tables;
   for (int i = 0; i < 6; ++i) op_add_group(player);
   play(player, player->ops);
   finish(player);

@@ -8,7 +8,7 @@
 
 const char *const root_kind_name[ROOT_KIND_COUNT] = {
     "frame",     "handle",              "slot array", "Ref slab",
-    "Ref array", "untracked Ref array", "callback",   "callback of Ref words"};
+    "Ref array", "untracked Ref array", "tracked slot array", "callback",   "callback of Ref words"};
 
 static bool holds_refs(enum root_kind kind) {
   return kind == ROOT_SLAB || kind == ROOT_REF_ARRAY || kind == ROOT_UNTRACKED || kind == ROOT_CALLBACK_REFS;
@@ -38,6 +38,7 @@ static void root_write(struct root_group *group, struct root *root, varve_mutato
   switch (group->kind) {
     case ROOT_HANDLES: varve_handle_set(mutator, root->place, word); break;
     case ROOT_SLAB:
+    case ROOT_SLOT_ARRAY:
     case ROOT_REF_ARRAY: ref_write(mutator, group->refs, root->place, word, random_below(random, 3)); break;
     case ROOT_UNTRACKED:
     case ROOT_CALLBACK_REFS: __atomic_store_n((varve_word *)root->place, word, __ATOMIC_RELEASE); break;
@@ -148,16 +149,22 @@ static varve_word *array_memory(size_t count, size_t stride_words) {
   return memory;
 }
 
+bool root_group_is_array(const struct root_group *group) {
+  return group->kind == ROOT_REF_ARRAY || group->kind == ROOT_UNTRACKED || group->kind == ROOT_SLOT_ARRAY;
+}
+
 struct root_group *root_group_ref_array(const struct shadow_shapes *shapes, size_t count, size_t stride_words,
-                                        bool bitmap, bool untracked) {
-  struct root_group *group = group_new(shapes, untracked ? ROOT_UNTRACKED : ROOT_REF_ARRAY, count);
+                                        bool bitmap, enum root_kind kind) {
+  struct root_group *group = group_new(shapes, kind, count);
   varve_error error;
   group->stride_words = stride_words;
+  group->capacity = count;
   group->memory = array_memory(count, stride_words);
   if (bitmap) group->bitmap = calloc((count + 63) / 64, sizeof *group->bitmap);
   for (size_t i = 0; i < count && !bitmap; ++i) group->roots[i].place = group->memory + i * stride_words;
   varve_ref_array array = {.name = "array", .base = group->memory, .stride = stride_words * 8, .count = count,
-                           .bitmap = group->bitmap, .untracked = untracked};
+                           .bitmap = group->bitmap, .untracked = kind == ROOT_UNTRACKED,
+                           .slot_tags = kind == ROOT_SLOT_ARRAY};
   return group_registered(group, varve_ref_array_add(shapes->heap, &array, &group->refs, &error), &error);
 }
 
@@ -180,25 +187,36 @@ struct root_group *root_group_callback(const struct shadow_shapes *shapes, size_
       group, varve_root_callback_add(shapes->heap, "callback", visit_part, group, parts, &error), &error);
 }
 
-/* The new memory has the old values before the library is told of it; no safepoint lies between. */
-void root_group_grow(struct root_group *group, size_t count) {
-  varve_word *memory = array_memory(count, group->stride_words);
-  uint64_t *bitmap = group->bitmap ? calloc((count + 63) / 64, sizeof *bitmap) : NULL;
+static void update_array(struct root_group *group, varve_word *memory, size_t count, const uint64_t *bitmap) {
   varve_error error;
+  if (varve_ref_array_update(group->refs, memory, count, bitmap, &error) == VARVE_OK) return;
+  fprintf(stderr, "growing a Ref array was refused: %s\n", error.detail);
+  abort();
+}
+
+/* The new memory has the old values before the library is told of it; no safepoint lies between. */
+static void move_array(struct root_group *group, size_t count) {
+  size_t capacity = count + count / 2;
+  varve_word *memory = array_memory(capacity, group->stride_words);
+  uint64_t *bitmap = group->bitmap ? calloc((capacity + 63) / 64, sizeof *bitmap) : NULL;
   memcpy(memory, group->memory, group->count * group->stride_words * sizeof *memory);
   if (bitmap) memcpy(bitmap, group->bitmap, (group->count + 63) / 64 * sizeof *bitmap);
-  if (varve_ref_array_update(group->refs, memory, count, bitmap, &error) != VARVE_OK) {
-    fprintf(stderr, "growing a Ref array was refused: %s\n", error.detail);
-    abort();
-  }
+  update_array(group, memory, count, bitmap);
   free(group->memory);
   free(group->bitmap);
   group->memory = memory;
   group->bitmap = bitmap;
+  group->capacity = capacity;
+}
+
+void root_group_grow(struct root_group *group, size_t count) {
+  if (count > group->capacity) move_array(group, count);
+  else update_array(group, group->memory, count, group->bitmap);
+  varve_word *memory = group->memory;
   group->roots = realloc(group->roots, count * sizeof *group->roots);
   memset(group->roots + group->count, 0, (count - group->count) * sizeof *group->roots);
   for (size_t i = 0; i < count; ++i)
-    if (!bitmap || group->roots[i].place) group->roots[i].place = memory + i * group->stride_words;
+    if (!group->bitmap || group->roots[i].place) group->roots[i].place = memory + i * group->stride_words;
   group->count = count;
 }
 
@@ -215,6 +233,7 @@ void root_group_free(struct root_group *group, varve_mutator *mutator) {
     case ROOT_SLAB: give_places_back(group, mutator); break;
     case ROOT_SLOTS: status = varve_root_slots_remove(heap, group->memory); break;
     case ROOT_REF_ARRAY:
+    case ROOT_SLOT_ARRAY:
     case ROOT_UNTRACKED: varve_ref_array_remove(group->refs); break;
     case ROOT_CALLBACK:
     case ROOT_CALLBACK_REFS: status = varve_root_callback_remove(heap, visit_part, group); break;

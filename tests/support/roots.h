@@ -16,6 +16,7 @@ enum root_kind {
   ROOT_SLAB,          /* words of a Ref slab */
   ROOT_REF_ARRAY,     /* tracked */
   ROOT_UNTRACKED,     /* a Ref array written past the store interface */
+  ROOT_SLOT_ARRAY,    /* a tracked Ref array of ordinary roots: slot-tags */
   ROOT_CALLBACK,
   ROOT_CALLBACK_REFS, /* a callback that visits Ref words */
   ROOT_KIND_COUNT
@@ -33,10 +34,11 @@ struct root_group {
   struct root *roots;
   const struct shadow_shapes *shapes;
   varve_slab_cursor *cursor; /* SLAB: the owner's */
-  varve_refs *refs;          /* SLAB, REF_ARRAY, UNTRACKED */
-  varve_word *memory;        /* SLOTS, REF_ARRAY, UNTRACKED, CALLBACK */
-  size_t stride_words;       /* REF_ARRAY, UNTRACKED: words from one Ref word to the next */
-  uint64_t *bitmap;          /* REF_ARRAY, UNTRACKED: NULL or which words are in use */
+  varve_refs *refs;          /* SLAB, Ref arrays of all three kinds */
+  varve_word *memory;        /* SLOTS, Ref arrays, CALLBACK */
+  size_t stride_words;       /* Ref arrays: words from one Ref word to the next */
+  size_t capacity;           /* Ref arrays: words for which there is memory */
+  uint64_t *bitmap;          /* Ref arrays: NULL or which words are in use */
   size_t parts;              /* CALLBACK */
 };
 
@@ -59,16 +61,19 @@ bool root_open(struct root_group *group, struct root *root, varve_mutator *mutat
 /** The reverse. For a Ref array the word becomes garbage that the collector must not look at. */
 void root_close(struct root_group *group, struct root *root, varve_mutator *mutator, varve_word garbage);
 
+/** Is it a Ref array, of whatever kind? */
+bool root_group_is_array(const struct root_group *group);
+
 /** New groups, registered, all places holding null or unused. NULL when the library refused for lack of memory. */
 struct root_group *root_group_handles(const struct shadow_shapes *shapes, size_t count);
 struct root_group *root_group_slab(const struct shadow_shapes *shapes, size_t count, varve_refs *slab,
                                    varve_slab_cursor *cursor);
 struct root_group *root_group_slots(const struct shadow_shapes *shapes, size_t count);
 struct root_group *root_group_ref_array(const struct shadow_shapes *shapes, size_t count, size_t stride_words,
-                                        bool bitmap, bool untracked);
+                                        bool bitmap, enum root_kind kind);
 struct root_group *root_group_callback(const struct shadow_shapes *shapes, size_t count, size_t parts, bool refs);
 
-/** Move a Ref array to new memory and give it more words. */
+/** Give a Ref array more words: where it is, if there is room, else in new memory with room for some more. */
 void root_group_grow(struct root_group *group, size_t count);
 /** Unregister and free; handles and slab words are given back. Not for frames. */
 void root_group_free(struct root_group *group, varve_mutator *mutator);
