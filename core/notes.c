@@ -207,6 +207,9 @@ static void add_array_line(struct lines *lines, struct root_table *table, size_t
 static void sift_stretch(struct lines *lines, struct root_table *table, size_t from) {
   size_t to = table->count - from < ROOT_STRETCH_WORDS ? table->count : from + ROOT_STRETCH_WORDS;
   size_t line = (from * table->stride) >> table->notes.shift, end = (((to - 1) * table->stride) >> table->notes.shift) + 1;
+#ifdef VARVE_PLANT_LOST_NOTE
+  --end;
+#endif
   while (line < end) {
     const uint8_t *next = memchr(table->lines->note + line, VARVE__NOTED, end - line);
     if (!next) break;

@@ -112,6 +112,9 @@ static void finish_block(struct varve_heap *heap, uint32_t block) {
     return;
   }
   b->flags = 0;
+#ifdef VARVE_PLANT_STALE_EPOCH
+  if (block % 8)
+#endif
   space->epochs[block] = space->cut;
   poison_holes(heap, space_block_address(space, block), space_block_bitmap(space, block), VARVE__BLOCK_WORDS);
   heap->live_bytes += b->live * 8u;

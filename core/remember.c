@@ -85,6 +85,9 @@ static void note_line(struct varve_heap *heap, const varve_object *object, const
 void varve_remember(varve_mutator *head, void *at, varve_word *slot) {
   struct varve_heap *heap = head->heap;
   varve_object *object = at;
+#ifdef VARVE_PLANT_MISSING_BARRIER
+  if ((uintptr_t)at / 8 % 64 == 0) return;
+#endif
   VARVE_REQUIRE(space_contains(&heap->space, (uint64_t)(uintptr_t)at), "store: %p is no object of the heap", at);
   bool lines = !heap->ages.asleep && has_lines(heap, object);
   uint8_t flag = lines ? VARVE_ABI_FLAG_LISTED : VARVE_ABI_FLAG_NO_LOG;
@@ -189,6 +192,9 @@ static bool visit_object(struct varve_sieve *sieve, varve_object *object) {
   sieve->found = sieve->needed = false;
   scan_object(&sieve->heap->layouts, layout_of(sieve->heap, object), (varve_word *)object, varve_object_bytes(object) / 8,
               sift_slots, sieve, &sieve->own);
+#ifdef VARVE_PLANT_DROPPED_EARLY
+  sieve->needed = false;
+#endif
   return !sieve_forgets(sieve);
 }
 
