@@ -160,14 +160,15 @@ static uint64_t line_slots(const struct varve_layout_entry *layout, uint64_t fir
   return slots;
 }
 
-/* One noted line of a large array. @return whether it still is. */
+/* One noted line of a large array. @return whether it still is. Atomic: markers read the first line's byte, with the seven
+ * behind it, to see that the object is marked. */
 static bool visit_line(struct varve_sieve *sieve, varve_object *object, size_t line, uint8_t *note) {
   uint64_t words = varve_object_bytes(object) / 8;
   const struct varve_layout_entry *layout = layout_of(sieve->heap, object);
   sieve->found = sieve->needed = false;
   sift_run(sieve, (varve_word *)object + line * LINE_WORDS, 8, line_slots(layout, line * LINE_WORDS, words), false);
   if (!sieve_forgets(sieve)) return true;
-  *note &= (uint8_t)~VARVE__LINE_NOTED;
+  __atomic_store_n(note, *note & (uint8_t)~VARVE__LINE_NOTED, __ATOMIC_RELAXED);
   return false;
 }
 
