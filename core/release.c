@@ -199,9 +199,9 @@ static void list_broken(struct varve_space *space, struct renumbering *n, uint32
   n->regions[n->region_count++] = region;
 }
 
+/* A block that has been freed may be beside older ones, in a region that is not listed yet. */
 static void renumber_block(struct varve_space *space, struct renumbering *n, uint32_t block) {
-  if (space->blocks[block].kind != BLOCK_SMALL) return;
-  space->blocks[block].age = n->age++;
+  if (space->blocks[block].kind == BLOCK_SMALL) space->blocks[block].age = n->age++;
   list_broken(space, n, block / VARVE__REGION_BLOCKS);
 }
 
