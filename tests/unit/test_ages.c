@@ -304,6 +304,34 @@ static void marking_ends_at_old_objects(void **state) {
   api_close(&api);
 }
 
+static bool is_listed_region(const struct varve_space *space, uint32_t region) {
+  const struct varve_node_space *node = &space->node[space->regions[region].node];
+  for (uint32_t i = atomic_load(&node->broken_cursor); i < atomic_load(&node->broken_count); ++i)
+    if (node->broken[i] == region) return true;
+  return false;
+}
+
+/* So small a heap that blocks are taken singly: those of garbage are taken again, also beside old ones. */
+static void blocks_beside_old_ones_are_used_again(void **state) {
+  struct api api;
+  (void)state;
+  api_open(&api, "heap-max=8m,workers=1,verify=2");
+  {
+    VARVE_FRAME(f, api.me, list);
+    const struct varve_space *space = &api.heap->space;
+    for (unsigned i = 0; i < 20000; ++i) f.list = api_pair(&api, i, NULL, &f.list);
+    api_collect(&api, NULL);
+    for (unsigned round = 0; round < 20; ++round) {
+      make_garbage(&api, 60000);
+      collect_newest(&api, NULL);
+      for (uint32_t r = 0; r < space->region_high; ++r)
+        if (atomic_load(&space->regions[r].kind) == REGION_SMALL && atomic_load(&space->regions[r].free_blocks))
+          assert_true(is_listed_region(space, r));
+    }
+  }
+  api_close(&api);
+}
+
 /* ---- mediums ---- */
 
 enum { MEDIUM = 50000, MEDIUMS = 8 };
@@ -483,6 +511,7 @@ int main(void) {
       cmocka_unit_test(bulk_stores_overlap),
       cmocka_unit_test(old_garbage_waits),
       cmocka_unit_test(marking_ends_at_old_objects),
+      cmocka_unit_test(blocks_beside_old_ones_are_used_again),
       cmocka_unit_test(mediums_of_two_ages_share_a_region),
       cmocka_unit_test(mediums_of_many_ages),
       cmocka_unit_test(many_epochs),
