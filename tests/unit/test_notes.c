@@ -319,9 +319,12 @@ static void words_of_other_sets_end_the_process(void **state) {
   varve_word *cell = varve_slab_take(&cursor, api.me, 0);
   ends_with(&api, one.refs, word_at(&two, 0), text);
   ends_with(&api, two.refs, word_at(&one, 99), text);
-  ends_with(&api, one.refs, word_at(&one, 100), text);
-  ends_with(&api, one.refs, word_at(&one, 0) - 1, text);
   ends_with(&api, one.refs, cell, text);
+  char *memory = one.memory; /* now its words are those from the second to the fiftieth */
+  grow(&one, memory + one.stride, 49);
+  ends_with(&api, one.refs, (varve_word *)memory, text);
+  ends_with(&api, one.refs, word_at(&one, 49), text);
+  one.memory = memory;
   varve_slab_give(slab, cell);
   varve_slab_cursor_close(&cursor);
   varve_slab_destroy(slab);
