@@ -146,7 +146,7 @@ void varve__sieve_open(struct varve_sieve *sieve, struct varve_heap *heap, struc
 
 /* ---- remembered objects ---- */
 
-/* The slots among the eight words from `first` on; the object has `words`. */
+/* The slots among the eight words from `first` on; the object has `words`. A record may be longer than its mask. */
 static uint64_t line_slots(const struct varve_layout_entry *layout, uint64_t first, uint64_t words) {
   uint64_t slots = 0;
   for (unsigned i = 0; i < LINE_WORDS && first + i < words; ++i) {
@@ -155,7 +155,7 @@ static uint64_t line_slots(const struct varve_layout_entry *layout, uint64_t fir
     uint64_t record = layout->kind == VARVE_LAYOUT_RECORDS ? (word - layout->first) / layout->stride : 0;
     uint64_t start = layout->first + record * layout->stride;
     if (layout->kind == VARVE_LAYOUT_REF_ARRAY) slots |= UINT64_C(1) << i;
-    else if (start + layout->stride <= words) slots |= (layout->mask >> (word - start) & 1) << i;
+    else if (word - start < 64 && start + layout->stride <= words) slots |= (layout->mask >> (word - start) & 1) << i;
   }
   return slots;
 }
