@@ -214,6 +214,37 @@ static void notes_vanish(void **state) {
   api_close(&api);
 }
 
+/* Records of 66 words, of which the words 1 and 63 are slots. A word that is none looks like a reference to garbage, in a
+ * noted line: it keeps nothing, and stays as it is. */
+static void words_between_slots_are_left_alone(void **state) {
+  static const uint32_t ends[] = {8, 63 * 8};
+  struct api api;
+  varve_collection_stats stats;
+  (void)state;
+  open_layouts(&api, API_STRICT);
+  varve_layout long_records = api_layout(api.heap, &(varve_layout_desc){.name = "long records", .kind = VARVE_LAYOUT_RECORDS,
+                                                                        .offsets = ends, .offset_count = 2, .first = 8,
+                                                                        .stride = 66 * 8});
+  for (size_t record = 0; record < 16; ++record) {
+    VARVE_FRAME(f, api.me, array);
+    f.array = make_holder(&api, long_records, 8 + 400 * 66 * 8, 1);
+    api_collect(&api, NULL);
+    size_t start = 1 + record * 66;
+    varve_word garbage = api_pair(&api, 1, NULL, NULL), young = api_pair(&api, 2, NULL, NULL);
+    for (size_t i = 0; i < 66; ++i)
+      if (i != 1 && i != 63) *slot_of(f.array, start + i) = garbage;
+    varve_store(api.me, varve_untag(f.array), slot_of(f.array, start + 1), young);
+    varve_store(api.me, varve_untag(f.array), slot_of(f.array, start + 63), young);
+    collect_newest(&api, &stats);
+    assert_int_equal(stats.survived, sizeof(struct pair));
+    assert_int_equal(pair_of(*slot_of(f.array, start + 63))->number, 2);
+    assert_int_equal(*slot_of(f.array, start + 1), *slot_of(f.array, start + 63));
+    for (size_t i = 0; i < 66; ++i)
+      if (i != 1 && i != 63) assert_int_equal(*slot_of(f.array, start + i), garbage);
+  }
+  api_close(&api);
+}
+
 /* A dead one keeps what it refers to until a full collection takes both; what comes in its place has no notes. */
 static void noted_arrays_die(void **state) {
   struct api api;
@@ -507,6 +538,7 @@ int main(void) {
       cmocka_unit_test(other_large_objects_keep),
       cmocka_unit_test(only_noted_lines_are_looked_at),
       cmocka_unit_test(notes_vanish),
+      cmocka_unit_test(words_between_slots_are_left_alone),
       cmocka_unit_test(noted_arrays_die),
       cmocka_unit_test(bulk_stores_overlap),
       cmocka_unit_test(old_garbage_waits),
