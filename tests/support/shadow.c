@@ -16,6 +16,7 @@ static const uint32_t scattered_offsets[] = {16, 40, 48, 120, 248};
 static const uint32_t frozen_offsets[] = {16, 24, 32};
 static const uint32_t record_offsets[] = {8, 16};
 static const uint32_t wide_record_offsets[] = {16, 32};
+static const uint32_t long_record_offsets[] = {8, 472, 504};
 static const uint32_t part_offsets[] = {24, 40};
 
 /* Item tags of closures that mean "reference": one in each of the four words of the set. */
@@ -106,6 +107,10 @@ static void register_plain_shapes(struct shadow_shapes *s) {
       register_one(s, &(varve_layout_desc){.name = "wide records", .kind = VARVE_LAYOUT_RECORDS,
                                            .offsets = wide_record_offsets, .offset_count = 2, .first = 24,
                                            .stride = 40});
+  s->layout[SHAPE_LONG_RECORDS] =
+      register_one(s, &(varve_layout_desc){.name = "long records", .kind = VARVE_LAYOUT_RECORDS,
+                                           .offsets = long_record_offsets, .offset_count = 3, .first = 16,
+                                           .stride = 67 * 8});
   s->layout[SHAPE_TRACE] =
       register_one(s, &(varve_layout_desc){.name = "traced", .kind = VARVE_LAYOUT_TRACE, .bytes = 32,
                                            .trace = trace_masked});
@@ -192,6 +197,7 @@ size_t shadow_shape_fit(enum shadow_shape shape, size_t wanted) {
     case SHAPE_FROZEN: return at_least(wanted, 5);
     case SHAPE_RECORDS: return fit_steps(wanted, 2, 3);
     case SHAPE_WIDE_RECORDS: return fit_steps(wanted, 3, 5);
+    case SHAPE_LONG_RECORDS: return fit_steps(wanted, 2, 67);
     case SHAPE_UNION_1:
     case SHAPE_UNION_2:
     case SHAPE_UNION_4:
@@ -266,6 +272,7 @@ static void add_edges(struct shadow_node *node) {
     case SHAPE_FROZEN_ARRAY: add_array(node, 3); break;
     case SHAPE_RECORDS: add_records(node, 2, 3, record_offsets, 2); break;
     case SHAPE_WIDE_RECORDS: add_records(node, 3, 5, wide_record_offsets, 2); break;
+    case SHAPE_LONG_RECORDS: add_records(node, 2, 67, long_record_offsets, 3); break;
     case SHAPE_CLOSURE: add_closure(node, image_u32(node, 16), 24, 16, 4, 2); break;
     case SHAPE_PACKED_CLOSURE: add_closure(node, image_u32(node, 20), 24, 1, 5, 1); break;
     case SHAPE_ENDLESS_CLOSURE: add_closure(node, (node->word_count - 2) / 2, 16, 16, 3, 2); break;

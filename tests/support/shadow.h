@@ -27,6 +27,7 @@ enum shadow_shape {
   SHAPE_FROZEN_ARRAY,     /* REF_ARRAY, immutable */
   SHAPE_RECORDS,          /* RECORDS of three words */
   SHAPE_WIDE_RECORDS,     /* RECORDS of five words */
+  SHAPE_LONG_RECORDS,     /* RECORDS of more than 64 words, with slots near both ends of the first 64 */
   SHAPE_UNION_1,          /* UNION: a byte chooses; unknown values hold no references */
   SHAPE_UNION_2,          /* UNION: two bytes in the middle of a word */
   SHAPE_UNION_4,          /* UNION: four bytes; a case is a union itself; unknown values are an array */
