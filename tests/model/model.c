@@ -446,8 +446,8 @@ static bool is_open_to_stores(const struct shadow_node *node) {
 
 /* A large array or array of records in the root. */
 static void make_table(struct player *player, struct root *root) {
-  static const enum shadow_shape shapes[] = {SHAPE_ARRAY, SHAPE_ARRAY, SHAPE_RECORDS, SHAPE_WIDE_RECORDS, SHAPE_LONG_RECORDS,
-                                             SHAPE_UNION_4};
+  static const enum shadow_shape shapes[] = {SHAPE_ARRAY,        SHAPE_ARRAY,        SHAPE_RECORDS,
+                                             SHAPE_WIDE_RECORDS, SHAPE_LONG_RECORDS, SHAPE_UNION_4};
   struct spot spot;
   if (make_blank(player, shapes[below(player, 6)], 16400 + below(player, one_in(player, 8) ? 60000 : 1000), &spot))
     root_set_target(player->tables, root, player->mutator, &player->random, spot.node, spot.address);

@@ -236,7 +236,7 @@ static void play(struct worker *worker, uint64_t round) {
   serve(worker, round);
   replace_entries(worker, round);
   hand_over(worker, round);
-  if (round % 8 == worker->index % 8 && varve_collect_newest(worker->mutator) != VARVE_OK) fail(worker, "collect_newest");
+  if (round % 8 == worker->index % 8 && varve_collect_newest(worker->mutator) != VARVE_OK) fail(worker, "newest");
   receive(worker, round);
   if (round % 200 == 150 + worker->index && varve_collect(worker->mutator) != VARVE_OK) fail(worker, "collect");
   if (round % 10 == 0) check_table(worker);
@@ -312,7 +312,7 @@ static void check_end(struct run *run, struct worker *workers) {
   if (!varve_collection_stats_get(run->heap, &stats) || stats.live_after) fail(workers, "something is left");
   if (varve_heap_options(run->heap)->ages && !run->young) fail(workers, "no collection of the newest objects only");
   if (varve_detach(workers->mutator) != VARVE_OK) fail(workers, "detach");
-  printf("%" PRIu64 " young collections, %" PRIu64 " full, %" PRIx64 " handed over\n", run->young, run->full, received);
+  printf("%" PRIu64 " young collections, %" PRIu64 " full; total %" PRIx64 "\n", run->young, run->full, received);
 }
 
 static void run_threads(struct run *run) {

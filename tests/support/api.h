@@ -74,6 +74,16 @@ static inline void api_collect(struct api *api, varve_collection_stats *stats) {
   if (stats) assert_true(varve_collection_stats_get(api->heap, stats));
 }
 
+static inline void api_collect_newest(struct api *api, varve_collection_stats *stats) {
+  assert_int_equal(varve_collect_newest(api->me), VARVE_OK);
+  if (stats) assert_true(varve_collection_stats_get(api->heap, stats));
+}
+
+static inline void api_sound(struct api *api) {
+  varve_error error = {0};
+  if (varve_verify(api->me, &error) != VARVE_OK) fail_msg("%s", error.detail);
+}
+
 /* Options that make every collection move everything and be checked. */
 #define API_STRICT "heap-max=64m,workers=2,parallel-min=0,move-everything=1,verify=2,poison=1"
 

@@ -69,8 +69,7 @@ static void survivors_are_taken_again(void **state) {
   assert_false(choose(&yield, 50, UINT64_MAX).again);
 }
 
-/* What comes free of them puts the next collection off: used falls from 100 to 50, so 151 * 11 us instead of 101, against
- * 20 us and what the fresh ones cost. */
+/* What comes free of them puts the next collection off: used falls from 100 to 50. */
 static void what_they_free_counts(void **state) {
   struct varve_yield yield = typical;
   (void)state;

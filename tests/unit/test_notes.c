@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* test_notes.c -- stores into Ref words are noted by lines: arrays of all strides, with and without a bitmap, that grow in
- * place and elsewhere while another thread stores; slabs and handles; a store into what is no word of the set. */
+/* test_notes.c -- stores into Ref words are noted by lines: arrays of all strides, with and without a bitmap, that grow
+ * elsewhere, and in place while another thread stores; slabs and handles; a store into what is no word of the set. */
 #define _POSIX_C_SOURCE 200809L
 #include <pthread.h>
 #include <stdatomic.h>
@@ -13,15 +13,9 @@
 #include "core/heap.h"
 #include "core/root_table.h"
 
-static void sound(struct api *api) {
-  varve_error error = {0};
-  if (varve_verify(api->me, &error) != VARVE_OK) fail_msg("%s", error.detail);
-}
-
-static void collect_newest(struct api *api) {
+static void collect_young(struct api *api) {
   varve_collection_stats stats;
-  assert_int_equal(varve_collect_newest(api->me), VARVE_OK);
-  assert_true(varve_collection_stats_get(api->heap, &stats));
+  api_collect_newest(api, &stats);
   assert_true(stats.epochs_taken < stats.epochs);
 }
 
@@ -97,16 +91,16 @@ static void one_array(struct api *api, size_t stride, size_t count, bool bitmap,
   api_collect(api, NULL);
   assert_int_equal(noted(w.refs), 0);
   write_chosen(api, &w, false);
-  sound(api);
-  collect_newest(api);
+  api_sound(api);
+  collect_young(api);
   check_chosen(&w);
-  sound(api);
+  api_sound(api);
   write_chosen(api, &w, false); /* again, over old ones */
-  collect_newest(api);
+  collect_young(api);
   check_chosen(&w);
   write_chosen(api, &w, true);
-  collect_newest(api);
-  collect_newest(api);
+  collect_young(api);
+  collect_young(api);
   assert_int_equal(noted(w.refs), 0);
   api_collect(api, &stats);
   assert_int_equal(stats.live_after, 0);
@@ -122,13 +116,14 @@ static void arrays_of_all_strides(void **state) {
   (void)state;
   api_open(&api, API_STRICT TAGS);
   for (size_t s = 0; s < 5; ++s)
-    for (unsigned way = 0; way < 4; ++way) one_array(&api, strides[s], strides[s] < 4096 ? 1000 : 150, way & 1, way & 2);
+    for (unsigned way = 0; way < 4; ++way)
+      one_array(&api, strides[s], strides[s] < 4096 ? 1000 : 150, way & 1, way & 2);
   one_array(&api, 8, 1, false, false);
   one_array(&api, 24, 200000, true, false); /* several stretches */
   api_close(&api);
 }
 
-/* In an array with slot-tags, a word with another tag is no reference, whatever it looks like; and the other way about. */
+/* In an array with slot-tags, a word with another tag is no reference, whatever it looks like; or the other way about. */
 static void tags_say_what_refers(void **state) {
   struct api api;
   (void)state;
@@ -140,11 +135,11 @@ static void tags_say_what_refers(void **state) {
     varve_word young = api_pair(&api, 5, NULL, NULL), other = young | !slot_tags;
     write_word(&api, &w, 3, young | slot_tags);
     write_word(&api, &w, 4, other);
-    collect_newest(&api);
+    collect_young(&api);
     assert_int_not_equal(*word_at(&w, 3), young | slot_tags);
     assert_int_equal(pair_of(*word_at(&w, 3))->number, 5);
     assert_int_equal(*word_at(&w, 4), other);
-    sound(&api);
+    api_sound(&api);
     close_words(&w);
   }
   api_close(&api);
@@ -164,12 +159,12 @@ static void only_noted_lines_are_looked_at(void **state) {
     write_word(&api, &w, 32, seen);
     *word_at(&w, 64) = unseen;
     assert_int_equal(noted(w.refs), 1);
-    collect_newest(&api);
+    collect_young(&api);
     assert_int_equal(pair_of(*word_at(&w, 32))->number, 1);
     assert_int_not_equal(*word_at(&w, 32), seen);
     assert_int_equal(*word_at(&w, 64), unseen);
     *word_at(&w, 64) = 0;
-    sound(&api);
+    api_sound(&api);
     close_words(&w);
   }
   api_close(&api);
@@ -179,12 +174,42 @@ static void only_noted_lines_are_looked_at(void **state) {
 
 static void grow(struct words *w, char *memory, size_t count) {
   varve_error error = {0};
-  if (varve_ref_array_update(w->refs, (varve_word *)memory, count, NULL, &error) != VARVE_OK) fail_msg("%s", error.detail);
+  if (varve_ref_array_update(w->refs, (varve_word *)memory, count, NULL, &error) != VARVE_OK)
+    fail_msg("%s", error.detail);
   w->memory = memory;
   w->count = count;
 }
 
-/* To other addresses, with young references in old and new words, which are noted or not; then smaller, and larger. */
+/* Young references are in old words and in new ones, whose lines are noted or not. */
+static void grow_elsewhere(struct api *api, struct words *w, size_t count) {
+  char *old = w->memory, *memory = calloc(count, w->stride);
+  write_chosen(api, w, false);
+  for (size_t i = 0; i < w->count; ++i) memcpy(memory + i * w->stride, old + i * w->stride, 8);
+  grow(w, memory, count);
+  free(old);
+  api_sound(api);
+  write_chosen(api, w, true);
+  write_chosen(api, w, false);
+  collect_young(api);
+  for (size_t i = 0; i < count; ++i)
+    if (chosen(w, i)) assert_int_equal(pair_of(*word_at(w, i))->number, i);
+  api_sound(api);
+  memset(memory, 0, count * w->stride);
+}
+
+/* Fewer words, then more where they are, then none. */
+static void shrink_and_grow(struct api *api, struct words *w) {
+  grow(w, w->memory, 10);
+  write_word(api, w, 9, api_pair(api, 9, NULL, NULL));
+  grow(w, w->memory, 500);
+  write_word(api, w, 499, api_pair(api, 499, NULL, NULL));
+  collect_young(api);
+  assert_int_equal(pair_of(*word_at(w, 9))->number, 9);
+  assert_int_equal(pair_of(*word_at(w, 499))->number, 499);
+  grow(w, w->memory, 0);
+  collect_young(api);
+}
+
 static void arrays_grow_elsewhere(void **state) {
   struct api api;
   (void)state;
@@ -193,31 +218,8 @@ static void arrays_grow_elsewhere(void **state) {
     struct words w = {.stride = stride, .count = 50};
     open_words(&api, &w, false, false);
     api_collect(&api, NULL);
-    for (size_t count = 80; count < 2000; count += count / 2) {
-      write_chosen(&api, &w, false);
-      char *old = w.memory, *memory = calloc(count, stride);
-      for (size_t i = 0; i < w.count; ++i) memcpy(memory + i * stride, old + i * stride, 8);
-      grow(&w, memory, count);
-      free(old);
-      sound(&api);
-      write_chosen(&api, &w, true);
-      write_chosen(&api, &w, false);
-      sound(&api);
-      collect_newest(&api);
-      for (size_t i = 0; i < count; ++i)
-        if (chosen(&w, i)) assert_int_equal(pair_of(*word_at(&w, i))->number, i);
-      write_chosen(&api, &w, true);
-      memset(memory, 0, count * stride);
-    }
-    grow(&w, w.memory, 10);
-    write_word(&api, &w, 9, api_pair(&api, 9, NULL, NULL));
-    grow(&w, w.memory, 500);
-    write_word(&api, &w, 499, api_pair(&api, 499, NULL, NULL));
-    collect_newest(&api);
-    assert_int_equal(pair_of(*word_at(&w, 9))->number, 9);
-    assert_int_equal(pair_of(*word_at(&w, 499))->number, 499);
-    grow(&w, w.memory, 0);
-    collect_newest(&api);
+    for (size_t count = 80; count < 2000; count += count / 2) grow_elsewhere(&api, &w, count);
+    shrink_and_grow(&api, &w);
     close_words(&w);
   }
   api_close(&api);
@@ -249,7 +251,18 @@ static void *second_main(void *argument) {
   return NULL;
 }
 
-/* In place, while a second thread stores into the old words: nothing that it stores is lost. */
+static void grow_in_place(struct api *api, const struct words *w, struct second *second) {
+  while (!atomic_load(&second->ready)) varve_poll(api->me);
+  for (size_t count = OLD_WORDS + 1; count < w->count; count += 1 + count / 16) {
+    assert_int_equal(varve_ref_array_update(w->refs, (varve_word *)w->memory, count, NULL, NULL), VARVE_OK);
+    varve_ref_store(api->me, w->refs, word_at(w, count - 1), api_pair(api, count - 1, NULL, NULL));
+    assert_int_equal(count % 3 ? varve_collect_newest(api->me) : varve_collect(api->me), VARVE_OK);
+    assert_int_equal(pair_of(*word_at(w, count - 1))->number, count - 1);
+  }
+  atomic_store(&second->stop, true);
+}
+
+/* While a second thread stores into the old words: nothing that it stores is lost. */
 static void arrays_grow_under_stores(void **state) {
   struct api api;
   (void)state;
@@ -259,20 +272,13 @@ static void arrays_grow_under_stores(void **state) {
     struct second second = {.api = &api, .words = &w};
     pthread_t thread;
     open_words(&api, &w, false, false);
-    grow(&w, w.memory, OLD_WORDS);
+    assert_int_equal(varve_ref_array_update(w.refs, (varve_word *)w.memory, OLD_WORDS, NULL, NULL), VARVE_OK);
     assert_int_equal(pthread_create(&thread, NULL, second_main, &second), 0);
-    while (!atomic_load(&second.ready)) varve_poll(api.me);
-    for (size_t count = OLD_WORDS + 1; count < 1 << 14; count += 1 + count / 16) {
-      assert_int_equal(varve_ref_array_update(w.refs, (varve_word *)w.memory, count, NULL, NULL), VARVE_OK);
-      varve_ref_store(api.me, w.refs, word_at(&w, count - 1), api_pair(&api, count - 1, NULL, NULL));
-      assert_int_equal(count % 3 ? varve_collect_newest(api.me) : varve_collect(api.me), VARVE_OK);
-      assert_int_equal(pair_of(*word_at(&w, count - 1))->number, count - 1);
-    }
-    atomic_store(&second.stop, true);
+    grow_in_place(&api, &w, &second);
     assert_int_equal(varve_native_enter(api.me), VARVE_OK);
     pthread_join(thread, NULL);
     assert_int_equal(varve_native_leave(api.me), VARVE_OK);
-    sound(&api);
+    api_sound(&api);
     for (size_t i = 0; i < OLD_WORDS && i < second.stores; ++i)
       assert_int_equal(pair_of(*word_at(&w, i))->number % OLD_WORDS, i);
     close_words(&w);
@@ -359,16 +365,16 @@ static void slabs(void **state) {
   for (size_t i = 5; i < CELLS; i += 1000) varve_ref_store(api.me, slab, cells[i], api_pair(&api, i, NULL, NULL));
   assert_int_equal(noted_in_chunks(&slab->table.slab), 20);
   varve_slab_give(slab, cells[5]);
-  collect_newest(&api);
+  collect_young(&api);
   assert_int_equal(noted_in_chunks(&slab->table.slab), 19);
   for (size_t i = 1005; i < CELLS; i += 1000) assert_int_equal(pair_of(*cells[i])->number, i);
   cells[5] = varve_slab_take(&cursor, api.me, api_pair(&api, 5, NULL, NULL)); /* with a reference at once */
-  sound(&api);
-  collect_newest(&api);
+  api_sound(&api);
+  collect_young(&api);
   assert_int_equal(pair_of(*cells[5])->number, 5);
   for (size_t i = 0; i < CELLS; ++i) varve_slab_give(slab, cells[i]);
   varve_slab_cursor_close(&cursor);
-  collect_newest(&api);
+  collect_young(&api);
   assert_int_equal(noted_in_chunks(&slab->table.slab), 0);
   varve_slab_destroy(slab);
   api_close(&api);
@@ -384,12 +390,12 @@ static void handles(void **state) {
   for (size_t i = 5; i < CELLS; i += 1000) varve_handle_set(api.me, all[i], api_pair(&api, i, NULL, NULL) | 1);
   varve_handle_free(api.me, all[0]);
   all[0] = varve_handle_new(api.me, api_pair(&api, 0, NULL, NULL) | 1);
-  sound(&api);
+  api_sound(&api);
   for (unsigned round = 0; round < 3; ++round) {
-    collect_newest(&api);
+    collect_young(&api);
     assert_int_equal(pair_of(varve_handle_get(all[0]))->number, 0);
     for (size_t i = 5; i < CELLS; i += 1000) assert_int_equal(pair_of(varve_handle_get(all[i]))->number, i);
-    sound(&api);
+    api_sound(&api);
   }
   for (size_t i = 0; i < CELLS; ++i) varve_handle_free(api.me, all[i]);
   api_close(&api);
