@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* model.c -- a random mutator program beside a shadow heap that knows the truth.
  *
- * @test default quick --ops 300000
+ * @test default quick --ops 200000
  * @test stress quick --ops 80000 --options stress=200 --seed 2
  * @test one quick --threads 1 --ops 100000 --seed 3
  * @test every timeout=300 --threads 1 --ops 20000 --options stress=1
@@ -10,7 +10,7 @@
  * @test overflow timeout=300 --ops 300000 --workers 4 --options mark-segments=1
  * @test deferred timeout=300 --ops 300000 --threads 4 --workers 3 --heap 8m --options mark-segments=4
  * @test ages quick --ops 40000 --seed 5 --options move-everything=0,stress=60
- * @test policy quick --ops 300000 --seed 6 --options move-everything=0,cache-budget=2m,heap-initial=4m
+ * @test policy quick --ops 150000 --seed 6 --options move-everything=0,cache-budget=2m,heap-initial=4m
  * @test young timeout=300 --threads 1 --ops 200000 --seed 7 --options move-everything=0,stress=10
  * @test old timeout=300 --threads 4 --ops 2000000 --seed 8 --workers 3 --heap 64m --budget 20000 --options stress=3000
  * @test ageless --ops 300000 --seed 9 --options ages=0
