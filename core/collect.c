@@ -216,7 +216,7 @@ static void give_back_and_tell(struct varve_heap *heap) {
 bool varve__collect(struct varve__mutator *mutator, const char *cause, uint64_t seen, uint32_t blocks,
                     enum varve_extent extent) {
   struct varve_heap *heap = mutator->head.heap;
-  varve__workers_prepare(heap, varve__policy_workers(heap));
+  varve__workers_prepare(heap, varve__policy_workers_most(heap));
   uint64_t began = varve__clock_ns();
   if (!varve__safepoint_stop(mutator, seen)) return false;
   begin(heap, cause, blocks, extent);

@@ -31,10 +31,9 @@ struct varve__mutator;
 /* What collections cost with all workers, with half of them, a quarter ... (policy.c). */
 #define VARVE__TEAMS 9u
 struct varve_teams {
-  _Atomic uint32_t next;        /* index of the team for the next collection: options.workers >> next; written in a
-                                   pause, read by requesters before they stop the others, as a hint */
+  uint32_t next;                /* index of the team for the next collection: options.workers >> next */
   uint32_t turn;
-  uint64_t cost[VARVE__TEAMS];  /* nanoseconds per MiB in use, smoothed; 0: not tried */
+  uint64_t cost[VARVE__TEAMS];  /* nanoseconds for 64 KiB in use, or surviving; smoothed; 0: not tried */
 };
 
 /* How many committed regions collections found a use for, as two maxima of consecutive spans of time (policy.c).
@@ -114,7 +113,7 @@ struct varve_heap {
   bool satisfied;              /* the plan of this pause leaves room for that */
   uint64_t live_bytes;         /* after the last collection */
   size_t root_tasks;           /* of this pause */
-  struct varve_teams teams;
+  struct varve_teams teams[2]; /* of full collections, and of others */
   struct varve_need need;
   struct varve_recycling recycling;
   struct varve_yield yield;

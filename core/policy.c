@@ -41,6 +41,7 @@
 #define TRY_DEAR_AGAIN 128u /* that was at least half as dear again */
 #define FULL_MARGIN 1.1     /* by so much the next collection must be dearer than the mean */
 #define SLEEP_AFTER 4u      /* full collections in a row before stores stop to be remembered */
+#define YOUNG_PARALLEL 8u   /* parallel-min for what survives of the newest epochs is so much smaller */
 #define FORGET 64u          /* what is known of what is not looked at fades by one part of so many */
 #define FIXED_NS 20000u     /* a guess for the first collections: of nothing, */
 #define EACH_NS 1000u       /* and of 1024 bytes */
@@ -68,14 +69,29 @@ uint64_t varve__policy_dense_words(const struct varve_heap *heap, uint64_t words
   return words * percent / 100 + 1;
 }
 
-static bool is_adaptive(const struct varve_heap *heap) {
-  return heap->options.parallel_min && heap->options.workers > 1 &&
-         used_blocks(heap) * VARVE__BLOCK_BYTES >= heap->options.parallel_min;
+/* Bytes that a collection has to do with: all in use, or what will survive of the newest epochs. */
+static uint64_t expected_work(const struct varve_heap *heap) {
+  const struct varve_yield *y = &heap->yield;
+  uint64_t blocks = heap->ages.range_blocks * y->survival / 1024;
+  return (heap->space.cut ? blocks : used_blocks(heap)) * VARVE__BLOCK_BYTES;
 }
 
+/* A young collection copies most of what it marks, and has little else to do. */
+static uint64_t parallel_min(const struct varve_heap *heap) {
+  return heap->space.cut ? heap->options.parallel_min / YOUNG_PARALLEL : heap->options.parallel_min;
+}
+
+static const struct varve_teams *teams_of(const struct varve_heap *heap) { return &heap->teams[heap->space.cut != 0]; }
+
 uint32_t varve__policy_workers(const struct varve_heap *heap) {
-  if (is_adaptive(heap)) return heap->options.workers >> atomic_load_explicit(&heap->teams.next, memory_order_relaxed);
-  return heap->options.parallel_min ? 1 : heap->options.workers;
+  uint32_t workers = heap->options.workers;
+  if (!heap->options.parallel_min) return workers;
+  return expected_work(heap) >= parallel_min(heap) ? workers >> teams_of(heap)->next : 1;
+}
+
+uint32_t varve__policy_workers_most(const struct varve_heap *heap) {
+  bool small = used_blocks(heap) * VARVE__BLOCK_BYTES < heap->options.parallel_min;
+  return small && heap->options.parallel_min ? 1 : heap->options.workers;
 }
 
 static uint32_t cheapest(const struct varve_teams *teams, uint32_t best) {
@@ -95,16 +111,17 @@ static uint32_t choose_team(struct varve_teams *teams, uint32_t last, uint32_t w
 
 /* A pause in which a worker was not running says little, so it is cut down. */
 void varve__policy_note_cost(struct varve_heap *heap) {
-  struct varve_teams *teams = &heap->teams;
+  struct varve_teams *teams = &heap->teams[heap->space.cut != 0];
   const varve_collection_stats *stats = &heap->current;
+  uint64_t work = heap->space.cut ? stats->survived : stats->live_before;
   uint32_t team = 0;
   while (team + 1 < VARVE__TEAMS && heap->options.workers >> team > stats->workers) ++team;
-  if (!heap->options.parallel_min || stats->live_before < heap->options.parallel_min) return;
+  if (!heap->options.parallel_min || work < parallel_min(heap)) return;
   uint64_t spent = stats->mark_ns + stats->plan_ns + stats->slide_ns, *cost = &teams->cost[team];
-  uint64_t now = spent / ((stats->live_before >> 20) + 1) + 1;
+  uint64_t now = spent / ((work >> 16) + 1) + 1;
   if (*cost && now > 2 * *cost) now = 2 * *cost;
   *cost = *cost ? (*cost * 3 + now) / 4 : now;
-  atomic_store_explicit(&teams->next, choose_team(teams, team, heap->options.workers), memory_order_relaxed);
+  teams->next = choose_team(teams, team, heap->options.workers);
 }
 
 /* Blocks that may be in use before the next collection, when `used` are in use now. */

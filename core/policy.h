@@ -23,8 +23,10 @@ struct varve_choice {
 struct varve_choice varve__policy_choose(const struct varve_yield *yield, uint64_t allocated, uint64_t aged, uint64_t most);
 /* The pause is over but for the resume: learn what it brought. */
 void varve__policy_note_yield(struct varve_heap *heap);
-/* How many workers the collection that begins now uses. World stopped. */
+/* How many workers the collection that begins now uses, its range being known. World stopped. */
 uint32_t varve__policy_workers(const struct varve_heap *heap);
+/* How many it may use, before the world is stopped. */
+uint32_t varve__policy_workers_most(const struct varve_heap *heap);
 /* Worker 0, at the end of a pause: learn what it cost. */
 void varve__policy_note_cost(struct varve_heap *heap);
 /* Regions that are populated at creation and never given back. */

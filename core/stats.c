@@ -161,6 +161,7 @@ static void put_sizes(struct line *line, const varve_collection_stats *stats) {
   if (stats->blocks_dense) put(line, ", kept %llu dense", (unsigned long long)stats->blocks_dense);
   if (stats->blocks_pinned) put(line, ", kept %llu pinned", (unsigned long long)stats->blocks_pinned);
   if (stats->blocks_gainless) put(line, ", kept %llu gainless", (unsigned long long)stats->blocks_gainless);
+  if (stats->blocks_put_off) put(line, ", put off %llu", (unsigned long long)stats->blocks_put_off);
   put(line, ", freed %llu %s%s", COUNT(stats->blocks_freed, "block"));
   put(line, " %llu %s%s", COUNT(stats->regions_freed, "region"));
   if (stats->large_freed) put(line, " %llu large", (unsigned long long)stats->large_freed);

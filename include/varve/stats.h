@@ -40,6 +40,7 @@ typedef struct varve_collection_stats {
      others of their group that none would have come free, or too few to be worth the fix-up of the whole heap. When these
      are all, nothing moved and nothing was fixed. */
   uint64_t blocks_dense, blocks_pinned, blocks_gainless;
+  uint64_t blocks_put_off; /* left for the next collection, for slide-budget was spent */
   uint64_t blocks_freed, regions_freed;
   uint64_t large_freed, large_moved;
   uint64_t mark_overflows; /* objects left to a later round because the segment pool was empty */
