@@ -13,10 +13,23 @@
  * Slides: rewriting the references of a whole heap for the sake of a few blocks costs more than it brings, for 6 to 9 % of a
  * pause is that alone. So nothing moves unless the blocks that come free put the next collection off by a thirty-second.
  *
+ * Ages: a full collection costs what is live, one of the newest epochs what survives of them; but what dies old is freed by
+ * full ones only, so each young one leaves less room for the next. The free memory that collections make has a price:
+ * all they have cost since the last full one, that one included, for each block allocated in this time. As long as the
+ * next young collection would make room for less than that price, it lowers the mean, and is the right choice; when it
+ * would be dearer, a full one is (the rule of when to replace a machine that wears out). The cost of a young collection is
+ * predicted: a fixed part, and so much for each byte that survives; which share survives is counted at every collection,
+ * also at full ones, so no trial is ever needed. What survived the last collection is taken once more if what it holds of
+ * garbage, by the share that last survived twice, is worth the marking at the same price: objects that were in use by
+ * chance at one collection are not kept until the next full one. When several collections in a row were full, because hardly
+ * anything dies young, marking leaves the flags set, so that stores are not remembered in vain (asleep); each full
+ * collection counts survivors all the same, and when young ones would pay, the next full one clears the flags again.
+ *
  * Recycling: objects that die young are best made where others have just died, in cache. So while next to nothing is
  * live, a collection comes each time cache-budget was allocated, as long as that costs at most PAYS_NS for each MiB; a
  * program that streams through memory instead pays about 16 us a MiB for it (measured: 32-byte objects, 1.18 ns each
- * in a budget of 512 MiB, 0.67 in 8 MiB with its collections). A trial that finds more alive, or takes longer, is not
+ * in a budget of 512 MiB, 0.67 in 8 MiB with its collections). With ages only what survives of a short cycle counts, not
+ * what is live. A trial that finds more alive, or takes longer, is not
  * repeated for four times as many cycles as the one before.
  *
  * Giving back: a collection needs the regions that were in use when it began, or those in use after it with the budget,

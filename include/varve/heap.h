@@ -39,8 +39,9 @@ VARVE_API const varve_options *varve_heap_options(const varve_heap *heap);
 VARVE_API varve_status varve_collect(varve_mutator *mutator);
 
 /** Collect what was allocated since the last collection, as far as older objects and roots do not refer to it; what
- * survives counts as older from now on. Cheap when little survives. Without ages (options.def) a full collection. Objects
- * move, and errors are, as above. */
+ * survives counts as older from now on. Cheap when little survives. A full collection without ages (options.def), and
+ * while stores are not remembered, because in the last collections hardly anything had died young. Objects move, and
+ * errors are, as above. */
 VARVE_API varve_status varve_collect_newest(varve_mutator *mutator);
 
 /** Stop the world and verify the whole heap: roots, objects, slots, tables. Works in every build.
