@@ -32,6 +32,9 @@ PROGRAMS = [
     Program("queue", 2000000, 400000,
             "messages from one thread to another: what one thread allocates dies in the hands of the other",
             "with one thread there is no hand-over; with two the lock and the waking of threads are part of the time"),
+    Program("sessions", 120000, 30000,
+            "a server: requests build small lists and trees that die at once, beside a table that is seldom written",
+            "the case that generations are made for: next to nothing of what a request builds outlives it"),
 ]
 BY_NAME = {program.name: program for program in PROGRAMS}
 

@@ -30,6 +30,7 @@ var kinds = map[string]kind{
 	"fragment":     {fragment, 1, 1},
 	"graph":        {graph, 1, 1},
 	"queue":        {queue, 32, 32},
+	"sessions":     {sessions, 1, 1},
 }
 
 type result struct {

@@ -25,7 +25,8 @@ public final class Programs {
         "lru", new Kind(Lru::run, 1, 1),
         "fragment", new Kind(Fragment::run, 1, 1),
         "graph", new Kind(Graph::run, 1, 1),
-        "queue", new Kind(Queue::run, 32, 32));
+        "queue", new Kind(Queue::run, 32, 32),
+        "sessions", new Kind(Sessions::run, 1, 1));
 
     private static final String USAGE = "arguments are PROGRAM SIZE THREADS [--warm N] [--heap BYTES]";
 

@@ -17,6 +17,7 @@ let kinds =
     ("fragment", { run = Fragment.run; least = 1; step = 1 });
     ("graph", { run = Graph.run; least = 1; step = 1 });
     ("queue", { run = Queue.run; least = 32; step = 32 });
+    ("sessions", { run = Sessions.run; least = 1; step = 1 });
   ]
 
 let refuse why =
