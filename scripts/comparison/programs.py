@@ -35,6 +35,9 @@ PROGRAMS = [
     Program("sessions", 120000, 30000,
             "a server: requests build small lists and trees that die at once, beside a table that is seldom written",
             "the case that generations are made for: next to nothing of what a request builds outlives it"),
+    Program("phases", 1000, 250,
+            "a compiler: the trees of each module die together and in middle age, symbols and output stay and grow",
+            "no reference in an old object changes but for chains and output; and the modules are equally large"),
 ]
 BY_NAME = {program.name: program for program in PROGRAMS}
 

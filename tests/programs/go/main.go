@@ -31,6 +31,7 @@ var kinds = map[string]kind{
 	"graph":        {graph, 1, 1},
 	"queue":        {queue, 32, 32},
 	"sessions":     {sessions, 1, 1},
+	"phases":       {phases, 1, 1},
 }
 
 type result struct {

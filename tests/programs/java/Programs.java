@@ -26,7 +26,8 @@ public final class Programs {
         "fragment", new Kind(Fragment::run, 1, 1),
         "graph", new Kind(Graph::run, 1, 1),
         "queue", new Kind(Queue::run, 32, 32),
-        "sessions", new Kind(Sessions::run, 1, 1));
+        "sessions", new Kind(Sessions::run, 1, 1),
+        "phases", new Kind(Phases::run, 1, 1));
 
     private static final String USAGE = "arguments are PROGRAM SIZE THREADS [--warm N] [--heap BYTES]";
 

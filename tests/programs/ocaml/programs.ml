@@ -18,6 +18,7 @@ let kinds =
     ("graph", { run = Graph.run; least = 1; step = 1 });
     ("queue", { run = Queue.run; least = 32; step = 32 });
     ("sessions", { run = Sessions.run; least = 1; step = 1 });
+    ("phases", { run = Phases.run; least = 1; step = 1 });
   ]
 
 let refuse why =
