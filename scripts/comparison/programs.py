@@ -38,6 +38,9 @@ PROGRAMS = [
     Program("phases", 1000, 250,
             "a compiler: the trees of each module die together and in middle age, symbols and output stay and grow",
             "no reference in an old object changes but for chains and output; and the modules are equally large"),
+    Program("rewire", 600000, 100000,
+            "eight stores into random old objects for each allocation: what the barriers of a collector cost",
+            "each store misses the caches, which hides a part of a barrier; and what is new dies in no time"),
 ]
 BY_NAME = {program.name: program for program in PROGRAMS}
 

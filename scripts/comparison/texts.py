@@ -40,7 +40,7 @@ figure against its limit.
 
 METHOD = """## Whole programs: method
 
-Ten programs, written once for Varve and again for each of the others, to one specification
+Eleven programs, written once for Varve and again for each of the others, to one specification
 ([tests/programs/README.md](tests/programs/README.md)); every run must print the same checksum.
 
 {programs}

@@ -32,6 +32,7 @@ var kinds = map[string]kind{
 	"queue":        {queue, 32, 32},
 	"sessions":     {sessions, 1, 1},
 	"phases":       {phases, 1, 1},
+	"rewire":       {rewire, 1, 1},
 }
 
 type result struct {

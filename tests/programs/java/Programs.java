@@ -27,7 +27,8 @@ public final class Programs {
         "graph", new Kind(Graph::run, 1, 1),
         "queue", new Kind(Queue::run, 32, 32),
         "sessions", new Kind(Sessions::run, 1, 1),
-        "phases", new Kind(Phases::run, 1, 1));
+        "phases", new Kind(Phases::run, 1, 1),
+        "rewire", new Kind(Rewire::run, 1, 1));
 
     private static final String USAGE = "arguments are PROGRAM SIZE THREADS [--warm N] [--heap BYTES]";
 

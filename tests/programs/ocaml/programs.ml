@@ -19,6 +19,7 @@ let kinds =
     ("queue", { run = Queue.run; least = 32; step = 32 });
     ("sessions", { run = Sessions.run; least = 1; step = 1 });
     ("phases", { run = Phases.run; least = 1; step = 1 });
+    ("rewire", { run = Rewire.run; least = 1; step = 1 });
   ]
 
 let refuse why =

@@ -32,6 +32,7 @@ static const struct program {
   {"queue", queue, 32, 1u << 30, 32, true},
   {"sessions", sessions, 1, 1u << 29, 1, false},
   {"phases", phases, 1, 1u << 24, 1, false},
+  {"rewire", rewire, 1, 1u << 28, 1, false},
 };
 #define PROGRAMS (sizeof programs / sizeof *programs)
 
