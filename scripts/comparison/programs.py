@@ -41,6 +41,9 @@ PROGRAMS = [
     Program("rewire", 600000, 100000,
             "eight stores into random old objects for each allocation: what the barriers of a collector cost",
             "each store misses the caches, which hides a part of a barrier; and what is new dies in no time"),
+    Program("pipeline", 2000000, 400000,
+            "stages that hand batches on: most objects die in the queues, parts of some go into a table that lives on",
+            "with two threads the lock and the waking of threads are part of the time, and both wait for the slower"),
 ]
 BY_NAME = {program.name: program for program in PROGRAMS}
 

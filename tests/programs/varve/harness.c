@@ -33,6 +33,7 @@ static const struct program {
   {"sessions", sessions, 1, 1u << 29, 1, false},
   {"phases", phases, 1, 1u << 24, 1, false},
   {"rewire", rewire, 1, 1u << 28, 1, false},
+  {"pipeline", pipeline, 128, 1u << 30, 128, true},
 };
 #define PROGRAMS (sizeof programs / sizeof *programs)
 

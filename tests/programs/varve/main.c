@@ -20,7 +20,7 @@ static const struct {
   {binary_trees, binary_trees_prepare}, {gcbench, gcbench_prepare}, {quad_trees, quad_trees_prepare},
   {lru, lru_prepare},                   {graph, graph_prepare},     {queue, queue_prepare},
   {sessions, sessions_prepare},         {phases, phases_prepare},
-  {rewire, rewire_prepare},
+  {rewire, rewire_prepare},             {pipeline, pipeline_prepare},
 };
 
 /* The world is stopped, so nobody else is here. */
