@@ -17,10 +17,10 @@ struct channel {
 };
 
 /* At most CHANNEL_MAX. */
-#define CHANNEL_OF(capacity_)                                                                        \
-  {                                                                                                  \
+#define CHANNEL_OF(capacity_)                                                                              \
+  {                                                                                                        \
     .lock = PTHREAD_MUTEX_INITIALIZER, .room = PTHREAD_COND_INITIALIZER, .work = PTHREAD_COND_INITIALIZER, \
-    .capacity = capacity_                                                                            \
+    .capacity = capacity_                                                                                  \
   }
 
 /* Once for a heap. */

@@ -37,6 +37,12 @@ void register_layout(varve_heap *of, const varve_layout_desc *desc, varve_layout
     harness_quit(EXIT_BROKEN, "layout %s: %s", desc->name, error.detail);
 }
 
+void register_struct(varve_heap *of, const char *name, size_t references, bool immutable, varve_layout *out) {
+  static const uint32_t slots[] = {8, 16, 24, 32};
+  register_layout(of, &(varve_layout_desc){.name = name, .kind = VARVE_LAYOUT_OFFSETS, .immutable = immutable,
+                                           .offsets = slots, .offset_count = references}, out);
+}
+
 void runtime_open(const struct request *request) {
   varve_options options;
   varve_error error = {0};

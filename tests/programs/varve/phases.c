@@ -52,18 +52,12 @@ typedef varve_word convert_fn(struct compiler *compiler, varve_word body);
 
 static varve_layout TREE, CODE, ENTRY, FUNCTION, SYMBOL_LAYOUT;
 
-static void layout(varve_heap *heap, const char *name, size_t count, bool immutable, varve_layout *out) {
-  static const uint32_t slots[] = {8, 16, 24};
-  register_layout(heap, &(varve_layout_desc){.name = name, .kind = VARVE_LAYOUT_OFFSETS, .immutable = immutable,
-                                             .offsets = slots, .offset_count = count}, out);
-}
-
 void phases_prepare(varve_heap *heap) {
-  layout(heap, "tree", 2, true, &TREE);
-  layout(heap, "code", 3, true, &CODE);
-  layout(heap, "entry", 1, true, &ENTRY);
-  layout(heap, "function", 2, true, &FUNCTION);
-  layout(heap, "symbol", 2, false, &SYMBOL_LAYOUT);
+  register_struct(heap, "tree", 2, true, &TREE);
+  register_struct(heap, "code", 3, true, &CODE);
+  register_struct(heap, "entry", 1, true, &ENTRY);
+  register_struct(heap, "function", 2, true, &FUNCTION);
+  register_struct(heap, "symbol", 2, false, &SYMBOL_LAYOUT);
 }
 
 static const struct tree *tree_of(varve_word word) { return (const struct tree *)varve_untag(word); }

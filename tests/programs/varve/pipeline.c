@@ -53,18 +53,12 @@ static struct channel records = CHANNEL_OF(32), parses = CHANNEL_OF(32), results
 
 static varve_layout RECORD, PARSED, RESULT, WORD, COUNTER;
 
-static void layout(varve_heap *heap, const char *name, size_t count, bool immutable, varve_layout *out) {
-  static const uint32_t slots[] = {8, 16, 24};
-  register_layout(heap, &(varve_layout_desc){.name = name, .kind = VARVE_LAYOUT_OFFSETS, .immutable = immutable,
-                                             .offsets = slots, .offset_count = count}, out);
-}
-
 void pipeline_prepare(varve_heap *heap) {
-  layout(heap, "record", 2, true, &RECORD);
-  layout(heap, "parsed", 2, true, &PARSED);
-  layout(heap, "result", 3, true, &RESULT);
-  layout(heap, "word", 1, true, &WORD);
-  layout(heap, "counter", 2, false, &COUNTER);
+  register_struct(heap, "record", 2, true, &RECORD);
+  register_struct(heap, "parsed", 2, true, &PARSED);
+  register_struct(heap, "result", 3, true, &RESULT);
+  register_struct(heap, "word", 1, true, &WORD);
+  register_struct(heap, "counter", 2, false, &COUNTER);
   channel_prepare(heap, &records);
   channel_prepare(heap, &parses);
   channel_prepare(heap, &results);

@@ -33,6 +33,8 @@ prepare_fn binary_trees_prepare, gcbench_prepare, quad_trees_prepare, lru_prepar
   sessions_prepare, phases_prepare, rewire_prepare, pipeline_prepare;
 
 void register_layout(varve_heap *heap, const varve_layout_desc *desc, varve_layout *out);
+/* Of a struct whose references come first, at most four of them. */
+void register_struct(varve_heap *heap, const char *name, size_t references, bool immutable, varve_layout *out);
 _Noreturn void no_memory(varve_mutator *me, size_t bytes);
 
 /* With --live: collect, now that most is live. */

@@ -34,13 +34,9 @@ struct service {
 static varve_layout ITEM, SESSION, NODE;
 
 void sessions_prepare(varve_heap *heap) {
-  static const uint32_t slots[] = {8, 16};
-  register_layout(heap, &(varve_layout_desc){.name = "item", .kind = VARVE_LAYOUT_OFFSETS, .immutable = true,
-                                             .offsets = slots, .offset_count = 1}, &ITEM);
-  register_layout(heap, &(varve_layout_desc){.name = "session", .kind = VARVE_LAYOUT_OFFSETS, .offsets = slots,
-                                             .offset_count = 1}, &SESSION);
-  register_layout(heap, &(varve_layout_desc){.name = "node", .kind = VARVE_LAYOUT_OFFSETS, .offsets = slots,
-                                             .offset_count = 2}, &NODE);
+  register_struct(heap, "item", 1, true, &ITEM);
+  register_struct(heap, "session", 1, false, &SESSION);
+  register_struct(heap, "node", 2, false, &NODE);
 }
 
 static struct item *item_of(varve_word word) { return (struct item *)varve_untag(word); }
