@@ -58,6 +58,8 @@ struct varve_yield {
   uint64_t survival_again; /* of what survived one such, at the next */
   uint64_t fixed;      /* nanoseconds of a collection that nothing survives, smoothed */
   uint64_t each;       /* nanoseconds for 1024 surviving bytes, smoothed */
+  uint64_t look;       /* 1/16 nanoseconds for a remembered object or a noted line, smoothed */
+  uint64_t lines;      /* noted lines that the last collection looked at, if it was not full */
   uint64_t aged;       /* blocks that survived the last collection, if it was not full */
   uint32_t fulls;      /* full collections since the last that was not */
 };
@@ -79,6 +81,7 @@ struct varve_remembered {
   uint32_t count, capacity;
   _Atomic bool lost;     /* an object found no room: the next collection takes all epochs */
   _Atomic uint32_t next; /* in a pause: claims */
+  _Atomic uint64_t lines; /* noted lines that the mark pass looked at */
 };
 
 struct varve_heap {

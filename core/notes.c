@@ -145,6 +145,7 @@ struct lines {
 static void sift_line(struct lines *lines, const struct line *line) {
   struct varve_sieve *sieve = lines->sieve;
   uint32_t tags = lines->ref ? sieve->heap->ref_tags : sieve->heap->slot_tags;
+  ++sieve->lines;
   sieve->found = sieve->needed = false;
   uint64_t into = varve__sieve_words(sieve, line->words, lines->stride, line->which, tags);
   if (into)

@@ -18,8 +18,8 @@
  * all they have cost since the last full one, that one included, for each block allocated in this time. As long as the
  * next young collection would make room for less than that price, it lowers the mean, and is the right choice; when it
  * would be dearer, a full one is (the rule of when to replace a machine that wears out). The cost of a young collection is
- * predicted: a fixed part, and so much for each byte that survives; which share survives is counted at every collection,
- * also at full ones, so no trial is ever needed. What survived the last collection is taken once more if what it holds of
+ * predicted: a fixed part, so much for each byte that survives, and for each remembered object and noted line, whose number
+ * is known; which share survives is counted at every collection, also at full ones, so no trial is ever needed. What survived the last collection is taken once more if what it holds of
  * garbage, by the share that last survived twice, is worth the marking at the same price: objects that were in use by
  * chance at one collection are not kept until the next full one. When several collections in a row were full, because hardly
  * anything dies young, marking leaves the flags set, so that stores are not remembered in vain (asleep); each full
@@ -43,6 +43,7 @@
 #include "core/policy.h"
 
 #include "core/plan.h"
+#include "core/remember.h"
 
 #define SLIDE_PAYS 32u      /* a slide must put the next collection off by one part of so many */
 #define TRY_AGAIN 16u       /* collections between two trials of a neighbour */
@@ -57,8 +58,9 @@
 #define YOUNG_PARALLEL 8u   /* parallel-min for what survives of the newest epochs is so much smaller */
 #define FORGET 64u          /* what is known of what is not looked at fades by one part of so many */
 #define FIXED_NS 20000u     /* a guess for the first collections: of nothing, */
-#define EACH_NS 1000u       /* and of 1024 bytes */
-#define KNOWN_BYTES (UINT64_C(256) << 10) /* survivors from which on the cost is theirs */
+#define EACH_NS 1000u       /* of 1024 bytes, */
+#define LOOK_NS 30u         /* and for a remembered object */
+#define REMEMBER_NS 15u     /* what listing one has cost the mutator */
 
 static uint64_t used_blocks(const struct varve_heap *heap) {
   return atomic_load_explicit(&heap->space.used_blocks, memory_order_relaxed);
@@ -168,7 +170,7 @@ void varve__policy_set_budget(struct varve_heap *heap) {
 /* ---- ages ---- */
 
 void varve__policy_open(struct varve_heap *heap) {
-  heap->yield = (struct varve_yield){.fixed = FIXED_NS, .each = EACH_NS};
+  heap->yield = (struct varve_yield){.fixed = FIXED_NS, .each = EACH_NS, .look = LOOK_NS * 16};
 }
 
 static bool can_cut(const struct varve_heap *heap) {
@@ -195,12 +197,14 @@ static double price(const struct varve_yield *y, uint64_t allocated) {
   return (double)y->cost / (double)(y->allocated + allocated + 1);
 }
 
-struct varve_choice varve__policy_choose(const struct varve_yield *y, uint64_t allocated, uint64_t aged, uint64_t most) {
+struct varve_choice varve__policy_choose(const struct varve_yield *y, uint64_t allocated, uint64_t aged,
+                                         uint64_t remembered, uint64_t most) {
   struct varve_choice choice = {.full = false};
   uint64_t fresh_live = allocated * y->survival / 1024, aged_live = aged * y->survival_again / 1024;
   uint64_t used = y->used + fresh_live, cost = y->fixed + cost_of(y, fresh_live);
   double worth = price(y, allocated);
   choice.again = aged && (double)cost_of(y, aged_live) <= worth * (double)(aged - aged_live);
+  cost += (remembered + y->lines) * y->look / 16 + remembered * REMEMBER_NS;
   if (choice.again) {
     cost += cost_of(y, aged_live);
     used -= aged - aged_live < used ? aged - aged_live : used;
@@ -222,7 +226,8 @@ static struct varve_choice choose(const struct varve_heap *heap) {
   uint64_t used = used_blocks(heap), allocated = used > y->used ? used - y->used : 0;
   uint64_t most = heap->recycling.on ? heap->options.cache_budget >> VARVE__BLOCK_SHIFT : UINT64_MAX;
   uint8_t aged = aged_epoch(heap);
-  return varve__policy_choose(y, allocated, aged ? heap->ages.live[aged] >> VARVE__BLOCK_SHIFT : 0, most);
+  return varve__policy_choose(y, allocated, aged ? heap->ages.live[aged] >> VARVE__BLOCK_SHIFT : 0,
+                              varve__remembered_count(heap), most);
 }
 
 /* Full collections that followed each other, and would have been full anyway. */
@@ -244,12 +249,15 @@ struct varve_cut varve__policy_cut(const struct varve_heap *heap, enum varve_ext
 
 static uint64_t smooth(uint64_t old, uint64_t now) { return old ? (old * 3 + now) / 4 : now; }
 
-/* A pause in which a thread was not running says little, so it is cut down. */
-static void learn_cost(struct varve_yield *y, uint64_t cost, uint64_t survived) {
-  uint64_t expected = y->fixed + (survived >> 10) * y->each;
+/* The time goes to that of the three which is expected to have taken most of it. A pause in which a thread was not running
+ * says little, so it is cut down. */
+static void learn_cost(struct varve_yield *y, uint64_t cost, uint64_t survived, uint64_t remembered) {
+  uint64_t copy = (survived >> 10) * y->each, look = remembered * y->look / 16, expected = y->fixed + copy + look;
   if (cost > 4 * expected) cost = 4 * expected;
-  if (survived < KNOWN_BYTES) y->fixed = smooth(y->fixed, cost);
-  else y->each = smooth(y->each, (cost > y->fixed ? cost - y->fixed : 0) / (survived >> 10) + 1);
+  uint64_t rest = cost > expected ? cost - expected : 0, less = cost < expected ? expected - cost : 0;
+  if (copy >= look && copy > y->fixed) y->each = smooth(y->each, (copy + rest - (less < copy ? less : copy)) / (survived >> 10) + 1);
+  else if (look > y->fixed) y->look = smooth(y->look, (look + rest - (less < look ? less : look)) * 16 / remembered + 1);
+  else y->fixed = smooth(y->fixed, y->fixed + rest - (less < y->fixed ? less : y->fixed) + 1);
 }
 
 static void learn_survival(uint64_t *survival, uint64_t live_words, uint64_t blocks) {
@@ -262,7 +270,8 @@ void varve__policy_note_yield(struct varve_heap *heap) {
   const varve_collection_stats *stats = &heap->current;
   uint8_t newest = (uint8_t)(stats->epochs - 1), cut = heap->space.cut;
   uint64_t before = stats->live_before / VARVE__BLOCK_BYTES, allocated = before > y->used ? before - y->used : 0;
-  learn_cost(y, stats->total_ns - stats->stop_ns, stats->survived);
+  y->lines = cut ? atomic_load_explicit(&heap->remembered.lines, memory_order_relaxed) : 0;
+  learn_cost(y, stats->total_ns - stats->stop_ns, stats->survived, cut ? stats->remembered + y->lines : 0);
   learn_survival(&y->survival, atomic_load_explicit(&heap->plan->fresh_words, memory_order_relaxed), allocated);
   if (y->aged && cut < newest)
     learn_survival(&y->survival_again, atomic_load_explicit(&heap->plan->aged_words, memory_order_relaxed), y->aged);

@@ -15,12 +15,13 @@ uint64_t varve__policy_dense_words(const struct varve_heap *heap, uint64_t words
 /* Which epochs the collection that begins now takes, and what it rules out for later ones. World stopped. */
 struct varve_cut varve__policy_cut(const struct varve_heap *heap, enum varve_extent extent);
 /* The decision, from the arguments alone: `allocated` blocks were taken since the last collection, and `aged` blocks survived it
- * and no other; `most`: a longer cycle than of so many blocks will not follow. Shall the collection be full? If not, shall it
+ * and no other; `remembered` objects must be looked at; a longer cycle than of `most` blocks will not follow. Shall the collection be full? If not, shall it
  * take those that survived the last one again? */
 struct varve_choice {
   bool full, again;
 };
-struct varve_choice varve__policy_choose(const struct varve_yield *yield, uint64_t allocated, uint64_t aged, uint64_t most);
+struct varve_choice varve__policy_choose(const struct varve_yield *yield, uint64_t allocated, uint64_t aged,
+                                         uint64_t remembered, uint64_t most);
 /* The pause is over but for the resume: learn what it brought. */
 void varve__policy_note_yield(struct varve_heap *heap);
 /* How many workers the collection that begins now uses, its range being known. World stopped. */
