@@ -121,7 +121,7 @@ void varve__notes_close_all(struct varve_roots *roots) {
   }
 }
 
-void varve_ref_fail(varve_refs *refs, const varve_word *slot) {
+void varve_ref_note_slow(varve_refs *refs, const varve_word *slot) {
   varve__fatal(__FILE__, __LINE__, "a store into %p, which is no word of the Ref words \"%s\"", (const void *)slot,
                refs->table.name);
 }
