@@ -5,7 +5,8 @@
  *   mark      bits are set for exactly the reachable objects                   mark.c
  *   plan      every source block knows where its objects go                    plan.c, plan_large.c
  *   slide     every slot and root refers to a new address; objects are there   compact.c
- *   release   bitmaps, blocks, ages and the budget describe the heap as it is  compact.c, policy.c
+ *   release   bitmaps, blocks and ages describe the heap as it is              release.c
+ *   budget    what may be taken until the next one                             sizing.c, policy.c
  *   resume    mutators run                                                     safepoint.c
  *   give back free regions that have long been of no use go to the system      policy.c, space.c
  *
@@ -73,6 +74,7 @@ static uint64_t used_bytes(const struct varve_heap *heap) {
 
 static void begin(struct varve_heap *heap, const char *cause, uint32_t blocks) {
   varve__roots_lock(heap->roots);
+  varve__lock_take(&heap->settings);
   for (struct varve__mutator *m = heap->mutators; m; m = m->next) varve__mutator_retire(m);
   heap->root_tasks = varve__roots_prepare(heap->roots);
   heap->wanted_blocks = blocks;
@@ -122,7 +124,6 @@ static void release(struct varve_heap *heap) {
   varve__compact_begin(heap);
   varve__workers_run(heap, varve__release_worker);
   varve__release_finish(heap);
-  varve__policy_set_budget(heap);
 }
 
 static uint64_t lap(uint64_t *since) {
@@ -168,10 +169,13 @@ static void end(struct varve_heap *heap, uint64_t began) {
                      (uint64_t)(VARVE__REGION_BYTES + VARVE__SIDE_BYTES);
   uint64_t now = varve__clock_ns();
   stats->total_ns = now - began;
+  varve__sizing_set_budget(heap, now);
   varve__policy_shorten_budget(heap);
+  varve__sizing_note(heap);
   varve__policy_set_keep(heap, now);
   varve__policy_note_cost(heap);
   report(heap);
+  varve__lock_release(&heap->settings);
   varve__roots_unlock(heap->roots);
   atomic_fetch_add(&heap->collections, 1);
 }
@@ -211,6 +215,7 @@ bool varve__collect(struct varve__mutator *mutator, const char *cause, uint64_t 
   end(heap, began);
   mutator->satisfied = heap->satisfied;
   varve__safepoint_resume(mutator);
+  varve__sizing_settle(heap);
   give_back_and_tell(heap);
   return true;
 }
@@ -226,9 +231,11 @@ varve_status varve_collect(varve_mutator *head) {
 
 static varve_status verify_stopped(struct varve_heap *heap, varve_error *error) {
   varve__roots_lock(heap->roots);
+  varve__lock_take(&heap->settings);
   for (struct varve__mutator *m = heap->mutators; m; m = m->next) varve__mutator_retire(m);
   heap->root_tasks = varve__roots_prepare(heap->roots);
   varve_status status = varve__verify_heap(heap->verifier, error);
+  varve__lock_release(&heap->settings);
   varve__roots_unlock(heap->roots);
   return status;
 }

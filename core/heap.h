@@ -5,7 +5,9 @@
  * regions/space.h. plan, stats.current: in a pause, as their headers say. totals: by worker 0 at the end of a pause,
  * read by anybody under `stats_lock`.
  *
- * Locks, in rank order: collector, registry, roots, layouts, space.lock, stats_lock.
+ * Locks, in rank order: collector, registry, roots, layouts, settings, space.lock, stats_lock. A pause holds `settings`
+ * from its beginning to its end, so that options change between pauses only. What varve_heap_set may change is read
+ * with heap_setting outside pauses.
  */
 #ifndef VARVE_CORE_HEAP_H
 #define VARVE_CORE_HEAP_H
@@ -14,6 +16,7 @@
 
 #include "core/base/park.h"
 #include "core/layout.h"
+#include "core/sizing.h"
 #include "numa/meta.h"
 #include "numa/topology.h"
 #include "regions/space.h"
@@ -56,7 +59,8 @@ struct varve_recycling {
 };
 
 struct varve_heap {
-  varve_options options; /* resolved */
+  varve_options options; /* resolved; written by varve_heap_set under `settings` */
+  varve_options created; /* as they were at creation: tables are as large as these say */
   uint32_t slot_tags, ref_tags;
   struct varve_topology *topology;
   struct varve_meta *meta;
@@ -88,12 +92,18 @@ struct varve_heap {
   struct varve_teams teams;
   struct varve_need need;
   struct varve_recycling recycling;
+  struct varve_sizing sizing;
 
+  struct varve_lock settings;
   struct varve_lock stats_lock;
   varve_collection_stats current; /* being filled in a pause */
   varve_collection_stats last;
   varve_heap_stats totals;
 };
+
+/* An option that varve_heap_set may change meanwhile. */
+static inline uint32_t heap_setting(const uint32_t *option) { return __atomic_load_n(option, __ATOMIC_RELAXED); }
+static inline uint64_t heap_setting_bytes(const uint64_t *option) { return __atomic_load_n(option, __ATOMIC_RELAXED); }
 
 /* Does the word, found in a heap slot or root, refer to an object of this heap? */
 static inline bool heap_is_reference(const struct varve_heap *heap, varve_word word, uint32_t tags) {

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* policy.c -- the decisions of policy.h.
  *
- * Heap size: after a collection the heap may grow to what is in use plus heap-growth percent of it, at least to
- * heap-initial, by at least what the requester waits for and a region for everybody else, and at most to heap-max. That
- * spends a fixed share of time per allocated byte on collecting, the rule of Go's GOGC; heap-max caps it.
+ * Heap size: see sizing.c.
  *
  * Workers: more of them are not always faster. Marking in parallel needs atomic operations, one or two for each object, which
  * a worker alone does not; cores may share their caches or be busy with something else. So the pause's cost is measured
@@ -29,6 +27,8 @@
  */
 #include "core/policy.h"
 
+#include <string.h>
+
 #define SLIDE_PAYS 32u      /* a slide must put the next collection off by one part of so many */
 #define TRY_AGAIN 16u       /* collections between two trials of a neighbour */
 #define SPAN_COLLECTIONS 4u /* the least in a span */
@@ -42,14 +42,16 @@ static uint64_t used_blocks(const struct varve_heap *heap) {
   return atomic_load_explicit(&heap->space.used_blocks, memory_order_relaxed);
 }
 
+static uint64_t limit_blocks(const struct varve_heap *heap) { return heap_setting(&heap->space.limit_blocks); }
+
 /* Within a quarter of the limit. */
 static bool is_nearly_full(const struct varve_heap *heap) {
-  return used_blocks(heap) * 4 >= (uint64_t)heap->space.limit_blocks * 3;
+  return used_blocks(heap) * 4 >= limit_blocks(heap) * 3;
 }
 
 bool varve__policy_is_pressed(const struct varve_heap *heap) {
   uint64_t mutators = atomic_load_explicit(&heap->mutator_count, memory_order_relaxed);
-  return is_nearly_full(heap) || mutators * VARVE__REGION_BLOCKS * 8 > heap->space.limit_blocks;
+  return is_nearly_full(heap) || mutators * VARVE__REGION_BLOCKS * 8 > limit_blocks(heap);
 }
 
 /* 87.5 % by default; 95 % when the heap is pressed, where holes are worth more than the time to close them. */
@@ -61,13 +63,15 @@ uint64_t varve__policy_dense_words(const struct varve_heap *heap, uint64_t words
 }
 
 static bool is_adaptive(const struct varve_heap *heap) {
-  return heap->options.parallel_min && heap->options.workers > 1 &&
-         used_blocks(heap) * VARVE__BLOCK_BYTES >= heap->options.parallel_min;
+  uint64_t least = heap_setting_bytes(&heap->options.parallel_min);
+  return least && heap_setting(&heap->options.workers) > 1 && used_blocks(heap) * VARVE__BLOCK_BYTES >= least;
 }
 
 uint32_t varve__policy_workers(const struct varve_heap *heap) {
-  if (is_adaptive(heap)) return heap->options.workers >> atomic_load_explicit(&heap->teams.next, memory_order_relaxed);
-  return heap->options.parallel_min ? 1 : heap->options.workers;
+  uint32_t workers = heap_setting(&heap->options.workers);
+  uint32_t team = workers >> atomic_load_explicit(&heap->teams.next, memory_order_relaxed);
+  if (is_adaptive(heap)) return team ? team : 1;
+  return heap_setting_bytes(&heap->options.parallel_min) ? 1 : workers;
 }
 
 static uint32_t cheapest(const struct varve_teams *teams, uint32_t best) {
@@ -99,25 +103,14 @@ void varve__policy_note_cost(struct varve_heap *heap) {
   atomic_store_explicit(&teams->next, choose_team(teams, team, heap->options.workers), memory_order_relaxed);
 }
 
-/* Blocks that may be in use before the next collection, when `used` are in use now. */
-static uint64_t goal_blocks(const struct varve_heap *heap, uint64_t used) {
-  uint64_t limit = heap->space.limit_blocks;
-  uint64_t goal = used + used * heap->options.heap_growth / 100;
-  uint64_t initial = heap->options.heap_initial >> VARVE__BLOCK_SHIFT;
-  uint64_t least = used + heap->wanted_blocks + VARVE__REGION_BLOCKS;
-  if (goal < initial) goal = initial;
-  if (goal < least) goal = least;
-  return goal < limit ? goal : limit;
+void varve__policy_forget_teams(struct varve_heap *heap) {
+  memset(heap->teams.cost, 0, sizeof heap->teams.cost);
+  atomic_store_explicit(&heap->teams.next, 0, memory_order_relaxed);
 }
 
 bool varve__policy_slide_pays(const struct varve_heap *heap, uint64_t gained, uint64_t dead) {
-  uint64_t used = used_blocks(heap) - dead, goal = goal_blocks(heap, used);
-  return heap->options.move_everything || gained * SLIDE_PAYS >= goal - (used < goal ? used : goal);
-}
-
-void varve__policy_set_budget(struct varve_heap *heap) {
-  uint64_t used = used_blocks(heap), goal = goal_blocks(heap, used);
-  atomic_store_explicit(&heap->space.budget_blocks, goal > used ? (int64_t)(goal - used) : 0, memory_order_relaxed);
+  uint64_t budget = varve__sizing_budget(heap, used_blocks(heap) - dead);
+  return heap->options.move_everything || gained * SLIDE_PAYS >= budget;
 }
 
 /* ---- recycling ---- */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* policy.h -- every decision in one place: when to collect, with how many workers, what is too dense to move. */
+/* policy.h -- every decision but that of sizing.h in one place: with how many workers to collect, what is too dense to
+ * move, what goes back to the system. */
 #ifndef VARVE_CORE_POLICY_H
 #define VARVE_CORE_POLICY_H
 
@@ -14,6 +15,8 @@ uint64_t varve__policy_dense_words(const struct varve_heap *heap, uint64_t words
 uint32_t varve__policy_workers(const struct varve_heap *heap);
 /* Worker 0, at the end of a pause: learn what it cost. */
 void varve__policy_note_cost(struct varve_heap *heap);
+/* The most workers are others now, so what teams of them cost is not known. Under `settings`. */
+void varve__policy_forget_teams(struct varve_heap *heap);
 /* Regions that are populated at creation and never given back. */
 uint32_t varve__policy_initial_regions(const struct varve_heap *heap);
 /* A pause begins: note what is in use. */
@@ -33,7 +36,5 @@ uint64_t varve__policy_recycle(struct varve_recycling *r, uint64_t cost, uint64_
 void varve__policy_shorten_budget(struct varve_heap *heap);
 /* Would a slide that frees `gained` blocks, beside the `dead` ones that are free without it, be worth its time? */
 bool varve__policy_slide_pays(const struct varve_heap *heap, uint64_t gained, uint64_t dead);
-/* Set the budget until the next collection from what is in use now. World stopped. */
-void varve__policy_set_budget(struct varve_heap *heap);
 
 #endif
