@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* heap.h -- the heap object: all state of the library hangs from it.
  *
- * Who writes what, when: options, tags, tables: at creation. mutators: under the registry lock. space: see
+ * Who writes what, when: tags, tables: at creation; options also later, under `settings`. mutators: under the registry lock. space: see
  * regions/space.h. plan, stats.current: in a pause, as their headers say. totals: by worker 0 at the end of a pause,
  * read by anybody under `stats_lock`.
  *

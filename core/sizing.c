@@ -41,6 +41,7 @@
 
 #define CREDIT 8u          /* collections that one cycle's running time pays for */
 #define EXTERNAL_SHARE 16u /* one part in so many of the external bytes may always be allocated */
+#define EXTERNAL_MAX (UINT64_C(1) << 60)
 
 static uint64_t larger(uint64_t a, uint64_t b) { return a > b ? a : b; }
 static uint64_t smaller(uint64_t a, uint64_t b) { return a < b ? a : b; }
@@ -62,9 +63,9 @@ void varve__sizing_add_cycle(struct varve_pace *pace, const struct varve_pace *c
 
 uint64_t varve__sizing_extra(const struct varve_pace *pace, uint64_t live, uint32_t thrift) {
   if (!pace->running || !pace->marked) return live;
-  double rate = (double)pace->allocated / (double)pace->running;         /* g */
-  double each = (double)pace->collecting / (double)pace->marked;         /* 1 / s */
-  double saved = thrift / 1e6 / (1 << 20);                               /* c */
+  double rate = (double)pace->allocated / (double)pace->running;  /* g */
+  double each = (double)pace->collecting / (double)pace->marked;  /* 1 / s */
+  double saved = thrift / 1e6 / (1 << 20);                        /* c */
   double extra = sqrt((double)live * rate * each / saved);
   if (extra < (double)live / 2) return live / 2;
   return extra > 2 * (double)live ? 2 * live : (uint64_t)(extra + 0.5);
@@ -277,7 +278,7 @@ static int64_t spent_blocks(const struct varve_sizing *sizing, uint64_t external
 
 static uint64_t changed_by(uint64_t external, int64_t bytes) {
   if (bytes < 0) return external - smaller(external, -(uint64_t)bytes);
-  return smaller(external + (uint64_t)bytes, INT64_MAX);
+  return smaller(external + (uint64_t)bytes, EXTERNAL_MAX);
 }
 
 static void spend(struct varve_heap *heap, int64_t blocks) {

@@ -43,7 +43,7 @@ struct varve_goal {
 };
 
 struct varve_sizing {
-  _Atomic uint64_t external;   /* bytes held outside by objects; at most INT64_MAX */
+  _Atomic uint64_t external;   /* bytes held outside by objects; at most 2^60 */
   uint64_t external_base;      /* at the end of the last pause; more than that is spent budget */
   struct varve_pace pace;
   uint64_t resumed;            /* when the last pause ended, nanoseconds */

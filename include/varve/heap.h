@@ -57,7 +57,7 @@ VARVE_API VARVE_MUST_USE varve_status varve_heap_set(varve_heap *heap, const cha
  * needs memory, but does not run itself. They do not count towards heap-max. Whatever their total is, 2 MiB and a
  * sixteenth of it may always be allocated between two collections, as far as heap-max has room for it.
  *
- * The total stays at 0 when more is subtracted than was added, and at 2^63 - 1 bytes.
+ * The total never goes below 0, nor above 2^60 bytes.
  * Cheap: two or three atomic operations, no lock, no system call.
  * @return VARVE_OK, or VARVE_THREAD when the mutator is in native state or of another thread; nothing was counted then.
  * @threads the mutator's own, running. Which mutator tells is the same. */
