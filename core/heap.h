@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* heap.h -- the heap object: all state of the library hangs from it.
  *
- * Who writes what, when: options, tags, tables: at creation. mutators: under the registry lock. space: see
+ * Who writes what, when: tags, tables: at creation; options also later, under `settings`. mutators: under the registry lock. space: see
  * regions/space.h. plan, stats.current: in a pause, as their headers say. totals: by worker 0 at the end of a pause,
  * read by anybody under `stats_lock`.
  *
- * Locks, in rank order: collector, registry, roots, layouts, remembered.lock, space.lock, stats_lock.
+ * Locks, in rank order: collector, registry, roots, layouts, settings, remembered.lock, space.lock, stats_lock. A pause holds `settings`
+ * from its beginning to its end, so that options change between pauses only. What varve_heap_set may change is read
+ * with heap_setting outside pauses.
  */
 #ifndef VARVE_CORE_HEAP_H
 #define VARVE_CORE_HEAP_H
@@ -15,6 +17,7 @@
 #include "core/ages.h"
 #include "core/base/park.h"
 #include "core/layout.h"
+#include "core/sizing.h"
 #include "numa/meta.h"
 #include "numa/topology.h"
 #include "regions/space.h"
@@ -53,7 +56,6 @@ struct varve_yield {
   uint64_t cost;       /* nanoseconds of the last full collection and of all since */
   uint64_t allocated;  /* blocks that mutators took from the last full collection to the last one */
   uint64_t used;       /* blocks in use after the last collection */
-  uint64_t goal;       /* blocks that may be in use before the next full collection */
   uint64_t survival;   /* of what was allocated since the last collection, in 1/1024, smoothed */
   uint64_t survival_again; /* of what survived one such, at the next */
   uint64_t fixed;      /* nanoseconds of a collection that nothing survives, smoothed */
@@ -85,7 +87,8 @@ struct varve_remembered {
 };
 
 struct varve_heap {
-  varve_options options; /* resolved */
+  varve_options options; /* resolved; written by varve_heap_set under `settings` */
+  varve_options created; /* as they were at creation: tables are as large as these say */
   uint32_t slot_tags, ref_tags;
   struct varve_topology *topology;
   struct varve_meta *meta;
@@ -120,12 +123,18 @@ struct varve_heap {
   struct varve_need need;
   struct varve_recycling recycling;
   struct varve_yield yield;
+  struct varve_sizing sizing;
 
+  struct varve_lock settings;
   struct varve_lock stats_lock;
   varve_collection_stats current; /* being filled in a pause */
   varve_collection_stats last;
   varve_heap_stats totals;
 };
+
+/* An option that varve_heap_set may change meanwhile. */
+static inline uint32_t heap_setting(const uint32_t *option) { return __atomic_load_n(option, __ATOMIC_RELAXED); }
+static inline uint64_t heap_setting_bytes(const uint64_t *option) { return __atomic_load_n(option, __ATOMIC_RELAXED); }
 
 /* Does the word, found in a heap slot or root, refer to an object of this heap? */
 static inline bool heap_is_reference(const struct varve_heap *heap, varve_word word, uint32_t tags) {

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* policy.c -- the decisions of policy.h.
  *
- * Heap size: after a collection the heap may grow to what is in use plus heap-growth percent of it, at least to
- * heap-initial, by at least what the requester waits for and a region for everybody else, and at most to heap-max. That
- * spends a fixed share of time per allocated byte on collecting, the rule of Go's GOGC; heap-max caps it.
+ * Heap size: see sizing.c.
  *
  * Workers: more of them are not always faster. Marking in parallel needs atomic operations, one or two for each object, which
  * a worker alone does not; cores may share their caches or be busy with something else. So the pause's cost is measured
@@ -42,6 +40,8 @@
  */
 #include "core/policy.h"
 
+#include <string.h>
+
 #include "core/plan.h"
 #include "core/remember.h"
 
@@ -66,14 +66,16 @@ static uint64_t used_blocks(const struct varve_heap *heap) {
   return atomic_load_explicit(&heap->space.used_blocks, memory_order_relaxed);
 }
 
+static uint64_t limit_blocks(const struct varve_heap *heap) { return heap_setting(&heap->space.limit_blocks); }
+
 /* Within a quarter of the limit. */
 static bool is_nearly_full(const struct varve_heap *heap) {
-  return used_blocks(heap) * 4 >= (uint64_t)heap->space.limit_blocks * 3;
+  return used_blocks(heap) * 4 >= limit_blocks(heap) * 3;
 }
 
 bool varve__policy_is_pressed(const struct varve_heap *heap) {
   uint64_t mutators = atomic_load_explicit(&heap->mutator_count, memory_order_relaxed);
-  return is_nearly_full(heap) || mutators * VARVE__REGION_BLOCKS * 8 > heap->space.limit_blocks;
+  return is_nearly_full(heap) || mutators * VARVE__REGION_BLOCKS * 8 > limit_blocks(heap);
 }
 
 /* 87.5 % by default; 95 % when the heap is pressed, where holes are worth more than the time to close them. */
@@ -99,14 +101,15 @@ static uint64_t parallel_min(const struct varve_heap *heap) {
 static const struct varve_teams *teams_of(const struct varve_heap *heap) { return &heap->teams[heap->space.cut != 0]; }
 
 uint32_t varve__policy_workers(const struct varve_heap *heap) {
-  uint32_t workers = heap->options.workers;
+  uint32_t workers = heap->options.workers, team = workers >> teams_of(heap)->next;
   if (!heap->options.parallel_min) return workers;
-  return expected_work(heap) >= parallel_min(heap) ? workers >> teams_of(heap)->next : 1;
+  return expected_work(heap) >= parallel_min(heap) && team ? team : 1;
 }
 
 uint32_t varve__policy_workers_most(const struct varve_heap *heap) {
-  bool small = used_blocks(heap) * VARVE__BLOCK_BYTES < heap->options.parallel_min;
-  return small && heap->options.parallel_min ? 1 : heap->options.workers;
+  return used_blocks(heap) * VARVE__BLOCK_BYTES < heap_setting_bytes(&heap->options.parallel_min)
+             ? 1
+             : heap_setting(&heap->options.workers);
 }
 
 static uint32_t cheapest(const struct varve_teams *teams, uint32_t best) {
@@ -139,32 +142,16 @@ void varve__policy_note_cost(struct varve_heap *heap) {
   teams->next = choose_team(teams, team, heap->options.workers);
 }
 
-/* Blocks that may be in use before the next collection, when `used` are in use now. */
-static uint64_t goal_blocks(const struct varve_heap *heap, uint64_t used) {
-  uint64_t limit = heap->space.limit_blocks;
-  uint64_t goal = used + used * heap->options.heap_growth / 100;
-  uint64_t initial = heap->options.heap_initial >> VARVE__BLOCK_SHIFT;
-  uint64_t least = used + heap->wanted_blocks + VARVE__REGION_BLOCKS;
-  if (goal < initial) goal = initial;
-  if (goal < least) goal = least;
-  return goal < limit ? goal : limit;
+void varve__policy_forget_teams(struct varve_heap *heap) {
+  for (unsigned i = 0; i < 2; ++i) {
+    memset(heap->teams[i].cost, 0, sizeof heap->teams[i].cost);
+    heap->teams[i].next = 0;
+  }
 }
 
 bool varve__policy_slide_pays(const struct varve_heap *heap, uint64_t gained, uint64_t dead) {
-  uint64_t used = used_blocks(heap) - dead, goal = goal_blocks(heap, used);
-  return heap->options.move_everything || gained * SLIDE_PAYS >= goal - (used < goal ? used : goal);
-}
-
-/* The goal stands until the next full collection; what the requester wants comes on top. */
-void varve__policy_set_budget(struct varve_heap *heap) {
-  uint64_t used = used_blocks(heap), goal = goal_blocks(heap, used);
-  if (heap->space.cut) {
-    uint64_t least = used + heap->wanted_blocks + VARVE__REGION_BLOCKS;
-    if (goal > heap->yield.goal) goal = heap->yield.goal > least ? heap->yield.goal : goal < least ? goal : least;
-  } else {
-    heap->yield.goal = goal;
-  }
-  atomic_store_explicit(&heap->space.budget_blocks, goal > used ? (int64_t)(goal - used) : 0, memory_order_relaxed);
+  uint64_t budget = varve__sizing_budget(heap, used_blocks(heap) - dead);
+  return heap->options.move_everything || gained * SLIDE_PAYS >= budget;
 }
 
 /* ---- ages ---- */
@@ -198,7 +185,7 @@ static double price(const struct varve_yield *y, uint64_t allocated) {
 }
 
 struct varve_choice varve__policy_choose(const struct varve_yield *y, uint64_t allocated, uint64_t aged,
-                                         uint64_t remembered, uint64_t most) {
+                                         uint64_t goal, uint64_t remembered, uint64_t most) {
   struct varve_choice choice = {.full = false};
   uint64_t fresh_live = allocated * y->survival / 1024, aged_live = aged * y->survival_again / 1024;
   uint64_t used = y->used + fresh_live, cost = y->fixed + cost_of(y, fresh_live);
@@ -209,7 +196,7 @@ struct varve_choice varve__policy_choose(const struct varve_yield *y, uint64_t a
     cost += cost_of(y, aged_live);
     used -= aged - aged_live < used ? aged - aged_live : used;
   }
-  uint64_t next = y->goal > used ? y->goal - used : 0;
+  uint64_t next = goal > used ? goal - used : 0;
   if (next > most) next = most;
   choice.full = (double)cost > worth * FULL_MARGIN * (double)(next + 1);
   return choice;
@@ -227,7 +214,7 @@ static struct varve_choice choose(const struct varve_heap *heap) {
   uint64_t most = heap->recycling.on ? heap->options.cache_budget >> VARVE__BLOCK_SHIFT : UINT64_MAX;
   uint8_t aged = aged_epoch(heap);
   return varve__policy_choose(y, allocated, aged ? heap->ages.live[aged] >> VARVE__BLOCK_SHIFT : 0,
-                              varve__remembered_count(heap), most);
+                              heap->sizing.full_at, varve__remembered_count(heap), most);
 }
 
 /* Full collections that followed each other, and would have been full anyway. */
