@@ -595,13 +595,15 @@ static uint64_t dead_blocks(const struct varve_heap *heap) {
 /* What was put off will bring as much for its size, and is counted, or small budgets would never pay. */
 bool varve__plan_pays(const struct varve_heap *heap) {
   const struct varve_plan *plan = heap->plan;
-  uint64_t gained = 0, blocks = 0;
+  uint64_t gained = 0, blocks = 0, words = 0;
   for (uint32_t i = 0; i < plan->group_count; ++i) {
     const struct varve_group *group = &plan->groups[i];
     if (group->count > group->targets) gained += group_blocks(group, group->count - group->targets);
     blocks += group_blocks(group, group->count);
+    words += group->live;
   }
-  return varve__policy_slide_pays(heap, gained * (blocks + heap->current.blocks_put_off) / blocks, dead_blocks(heap));
+  gained = gained * (blocks + heap->current.blocks_put_off) / blocks;
+  return varve__policy_slide_pays(heap, gained, words / VARVE__BLOCK_WORDS, dead_blocks(heap));
 }
 
 void varve__plan_drop(struct varve_heap *heap) {

@@ -9,13 +9,15 @@
  * a neighbour of it is tried again, the more seldom the dearer it was.
  *
  * Slides: rewriting the references of a whole heap for the sake of a few blocks costs more than it brings, for 6 to 9 % of a
- * pause is that alone. So nothing moves unless the blocks that come free put the next collection off by a thirty-second.
+ * pause is that alone. So nothing moves unless the blocks that come free put the next collection off by a thirty-second; in
+ * a young collection, unless they are worth the copying (see below).
  *
  * Ages: a full collection costs what is live, one of the newest epochs what survives of them; but what dies old is freed by
  * full ones only, so each young one leaves less room for the next. The free memory that collections make has a price:
  * all they have cost since the last full one, that one included, for each block allocated in this time. As long as the
  * next young collection would make room for less than that price, it lowers the mean, and is the right choice; when it
- * would be dearer, a full one is (the rule of when to replace a machine that wears out). The cost of a young collection is
+ * would be dearer, a full one is (the rule of when to replace a machine that wears out), unless it would be dearer still
+ * just now: there may be much alive that was not when the mean was made. The cost of a young collection is
  * predicted: a fixed part, so much for each byte that survives, and for each remembered object and noted line, whose number
  * is known; which share survives is counted at every collection, also at full ones, so no trial is ever needed. What survived the last collection is taken once more if what it holds of
  * garbage, by the share that last survived twice, is worth the marking at the same price: objects that were in use by
@@ -56,6 +58,7 @@
 #define FULL_MARGIN 1.1     /* by so much the next collection must be dearer than the mean */
 #define SLEEP_AFTER 4u      /* full collections in a row before stores stop to be remembered */
 #define YOUNG_PARALLEL 8u   /* parallel-min for what survives of the newest epochs is so much smaller */
+#define YOUNG_SLIDE 4u      /* of the time that survivors cost, one part in so many goes into copying them */
 #define FORGET 64u          /* what is known of what is not looked at fades by one part of so many */
 #define FIXED_NS 20000u     /* a guess for the first collections: of nothing, */
 #define EACH_NS 1000u       /* of 1024 bytes, */
@@ -149,10 +152,6 @@ void varve__policy_forget_teams(struct varve_heap *heap) {
   }
 }
 
-bool varve__policy_slide_pays(const struct varve_heap *heap, uint64_t gained, uint64_t dead) {
-  uint64_t budget = varve__sizing_budget(heap, used_blocks(heap) - dead);
-  return heap->options.move_everything || gained * SLIDE_PAYS >= budget;
-}
 
 /* ---- ages ---- */
 
@@ -184,6 +183,13 @@ static double price(const struct varve_yield *y, uint64_t allocated) {
   return (double)y->cost / (double)(y->allocated + allocated + 1);
 }
 
+/* Would a full collection now be cheaper for the room it makes? Of what is old, as much lives as at the last one. */
+static bool full_is_better(const struct varve_yield *y, uint64_t cost, uint64_t next, uint64_t goal, uint64_t young) {
+  uint64_t live = y->full_live + young, room = goal > live ? goal - live : 0;
+  double full = (double)y->full_cost * (double)(live + 1) / (double)(y->full_live + 1);
+  return (double)cost * (double)(room + 1) > full * (double)(next + 1);
+}
+
 struct varve_choice varve__policy_choose(const struct varve_yield *y, uint64_t allocated, uint64_t aged,
                                          uint64_t goal, uint64_t remembered, uint64_t most) {
   struct varve_choice choice = {.full = false};
@@ -197,9 +203,22 @@ struct varve_choice varve__policy_choose(const struct varve_yield *y, uint64_t a
     used -= aged - aged_live < used ? aged - aged_live : used;
   }
   uint64_t next = goal > used ? goal - used : 0;
-  if (next > most) next = most;
-  choice.full = (double)cost > worth * FULL_MARGIN * (double)(next + 1);
+  choice.full = full_is_better(y, cost, next, goal, fresh_live + (choice.again ? aged_live : aged)) &&
+                (double)cost > worth * FULL_MARGIN * (double)((next < most ? next : most) + 1);
   return choice;
+}
+
+/* Young survivors are copied for a share of what they cost altogether, and only the range is fixed. */
+static bool young_slide_pays(const struct varve_heap *heap, uint64_t gained, uint64_t moved) {
+  const struct varve_yield *y = &heap->yield;
+  uint64_t used = used_blocks(heap), allocated = used > y->used ? used - y->used : 0;
+  return (double)gained * price(y, allocated) >= (double)cost_of(y, moved) / YOUNG_SLIDE;
+}
+
+bool varve__policy_slide_pays(const struct varve_heap *heap, uint64_t gained, uint64_t moved, uint64_t dead) {
+  uint64_t budget = varve__sizing_budget(heap, used_blocks(heap) - dead);
+  if (heap->options.move_everything || gained * SLIDE_PAYS >= budget) return true;
+  return heap->space.cut && young_slide_pays(heap, gained, moved);
 }
 
 /* The epoch of what survived one collection only; 0: there is none. */
@@ -267,6 +286,8 @@ void varve__policy_note_yield(struct varve_heap *heap) {
   y->cost = cut ? y->cost + stats->total_ns : stats->total_ns;
   y->allocated = cut ? y->allocated + allocated : 0;
   y->used = used_blocks(heap);
+  if (!cut) y->full_cost = stats->total_ns;
+  if (!cut) y->full_live = y->used;
   y->aged = cut ? stats->survived >> VARVE__BLOCK_SHIFT : 0;
 }
 

@@ -50,7 +50,8 @@ uint64_t varve__policy_recycle(struct varve_recycling *r, uint64_t cost, uint64_
                                uint64_t cache);
 /* The pause is over but for the resume: shorten the budget if the program had better stay in cache. World stopped. */
 void varve__policy_shorten_budget(struct varve_heap *heap);
-/* Would a slide that frees `gained` blocks, beside the `dead` ones that are free without it, be worth its time? */
-bool varve__policy_slide_pays(const struct varve_heap *heap, uint64_t gained, uint64_t dead);
+/* Would a slide of `moved` blocks' words that frees `gained` blocks, beside the `dead` ones that are free without it, be
+ * worth its time? */
+bool varve__policy_slide_pays(const struct varve_heap *heap, uint64_t gained, uint64_t moved, uint64_t dead);
 
 #endif
