@@ -56,6 +56,7 @@ struct varve_yield {
   uint64_t cost;       /* nanoseconds of the last full collection and of all since */
   uint64_t full_cost;  /* nanoseconds of the last full collection, */
   uint64_t full_live;  /* and the blocks it left in use */
+  uint64_t decay;      /* 1/1024 blocks of old objects that have died for each block allocated, smoothed */
   uint64_t allocated;  /* blocks that mutators took from the last full collection to the last one */
   uint64_t used;       /* blocks in use after the last collection */
   uint64_t survival;   /* of what was allocated since the last collection, in 1/1024, smoothed */

@@ -183,9 +183,12 @@ static double price(const struct varve_yield *y, uint64_t allocated) {
   return (double)y->cost / (double)(y->allocated + allocated + 1);
 }
 
-/* Would a full collection now be cheaper for the room it makes? Of what is old, as much lives as at the last one. */
-static bool full_is_better(const struct varve_yield *y, uint64_t cost, uint64_t next, uint64_t goal, uint64_t young) {
-  uint64_t live = y->full_live + young, room = goal > live ? goal - live : 0;
+/* Would a full collection now be cheaper for the room it makes? It frees `dead` young blocks, and of what is old as much as
+ * the last ones did for what had been allocated. */
+static bool full_is_better(const struct varve_yield *y, uint64_t cost, uint64_t next, uint64_t goal, uint64_t allocated,
+                           uint64_t dead) {
+  uint64_t freed = dead + (y->allocated + allocated) * y->decay / 1024, used = y->used + allocated;
+  uint64_t live = used > freed ? used - freed : 0, room = goal > live ? goal - live : 0;
   double full = (double)y->full_cost * (double)(live + 1) / (double)(y->full_live + 1);
   return (double)cost * (double)(room + 1) > full * (double)(next + 1);
 }
@@ -203,7 +206,8 @@ struct varve_choice varve__policy_choose(const struct varve_yield *y, uint64_t a
     used -= aged - aged_live < used ? aged - aged_live : used;
   }
   uint64_t next = goal > used ? goal - used : 0;
-  choice.full = full_is_better(y, cost, next, goal, fresh_live + (choice.again ? aged_live : aged)) &&
+  uint64_t dead = allocated - fresh_live + aged - aged_live;
+  choice.full = full_is_better(y, cost, next, goal, allocated, dead) &&
                 (double)cost > worth * FULL_MARGIN * (double)((next < most ? next : most) + 1);
   return choice;
 }
@@ -271,6 +275,17 @@ static void learn_survival(uint64_t *survival, uint64_t live_words, uint64_t blo
   if (blocks) *survival = (*survival + 3 * (now < 1024 ? now : 1024)) / 4;
 }
 
+/* A full collection: how much of what was old has died. */
+static void learn_decay(const struct varve_heap *heap, struct varve_yield *y, uint64_t allocated) {
+  const struct varve_plan *plan = heap->plan;
+  uint64_t young = (atomic_load_explicit(&plan->fresh_words, memory_order_relaxed) +
+                    atomic_load_explicit(&plan->aged_words, memory_order_relaxed)) / VARVE__BLOCK_WORDS;
+  uint64_t lives = heap->current.survived >> VARVE__BLOCK_SHIFT, before = y->used - y->aged;
+  uint64_t now = lives > young ? lives - young : 0;
+  uint64_t died = before > now ? before - now : 0, since = y->allocated + allocated;
+  if (since) y->decay = (y->decay + 3 * (died * 1024 / since)) / 4;
+}
+
 void varve__policy_note_yield(struct varve_heap *heap) {
   struct varve_yield *y = &heap->yield;
   const varve_collection_stats *stats = &heap->current;
@@ -282,6 +297,7 @@ void varve__policy_note_yield(struct varve_heap *heap) {
   if (y->aged && cut < newest)
     learn_survival(&y->survival_again, atomic_load_explicit(&heap->plan->aged_words, memory_order_relaxed), y->aged);
   else y->survival_again -= y->survival_again / FORGET;
+  if (!cut) learn_decay(heap, y, allocated);
   y->fulls = cut ? 0 : y->fulls + 1;
   y->cost = cut ? y->cost + stats->total_ns : stats->total_ns;
   y->allocated = cut ? y->allocated + allocated : 0;
