@@ -155,18 +155,24 @@ static void find_bounds(const uint64_t *at, size_t count, uint64_t *low, uint64_
   }
 }
 
-double limit_trace_ns(const uint64_t *order, const uint64_t *at, size_t count, unsigned threads) {
+static struct trace open_trace(const uint64_t *order, const uint64_t *at, size_t count) {
   uint64_t low, high;
+  struct trace t = {.order = order, .at = at, .to = count, .count = count, .core = machine_core()};
+  find_bounds(at, count, &low, &high);
+  t.base = low & ~UINT64_C(511);
+  t.bitmap = arena(ARENA_RAW, (high - t.base) / 64 + 64);
+  t.copy = arena(ARENA_COPY, count * 32);
+  return t;
+}
+
+double limit_trace_ns(const uint64_t *order, const uint64_t *at, size_t count, unsigned threads) {
   _Atomic unsigned ready = 0, done = 0;
   struct trace t[2];
   pthread_t other;
-  find_bounds(at, count, &low, &high);
-  low &= ~UINT64_C(511);
-  uint64_t *bitmap = arena(ARENA_RAW, (high - low) / 64 + 64);
-  char *copy = arena(ARENA_COPY, count * 32);
-  for (unsigned i = 0; i < threads; ++i)
-    t[i] = (struct trace){order,   at,  count * i / threads, count * (i + 1) / threads, count,
-                          bitmap, low, copy, &ready, &done, threads, machine_core()};
+  t[0] = open_trace(order, at, count);
+  t[0].ready = &ready, t[0].done = &done, t[0].threads = threads;
+  t[1] = t[0];
+  if (threads == 2) t[0].to = t[1].from = count / 2;
   if (threads == 2 && pthread_create(&other, NULL, trace_thread, &t[1]) != 0) die("no thread");
   while (threads == 2 && !atomic_load(&ready)) __builtin_ia32_pause();
   uint64_t began = threads == 1 ? cpu_ns() : now_ns();

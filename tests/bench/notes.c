@@ -61,19 +61,23 @@ static void open_slab(struct words *w) {
   varve_slab_cursor_close(&cursor);
 }
 
+static void open_dense(struct words *w) {
+  w->dense = arena(ARENA_ADDRESSES, (w->changed + 1) * sizeof *w->dense);
+  memset(w->dense, 0, (w->changed + 1) * sizeof *w->dense);
+  w->dense_refs = add_array(&w->plain, w->dense, sizeof *w->dense, w->changed + 1);
+}
+
 static void open_words(struct words *w, enum kind kind, size_t count, unsigned percent) {
-  uint64_t fresh = count * percent / 100 * 32, room = count / 8 * 36 + fresh * (ROUND + 2) + ((uint64_t)16 << 20);
   *w = (struct words){.count = count, .changed = count * percent / 100, .seed = 29};
   w->stride = kind == ARRAY_32 ? 32 : 8;
+  uint64_t room = count / 8 * 36 + w->changed * 32 * (ROUND + 2) + ((uint64_t)16 << 20);
   host_open(&w->host, room * 2, room, "workers=1");
   host_open(&w->plain, room * 2, room, "workers=1");
   if (kind == SLAB) open_slab(w);
   else open_array(w);
   for (size_t i = 0; i < count / 8; ++i)
     varve_ref_store(w->host.me, w->refs, word_at(w, random_next(&w->seed) % count), new_object(&w->host));
-  w->dense = arena(ARENA_ADDRESSES, (w->changed + 1) * sizeof *w->dense);
-  memset(w->dense, 0, (w->changed + 1) * sizeof *w->dense);
-  w->dense_refs = add_array(&w->plain, w->dense, sizeof *w->dense, w->changed + 1);
+  open_dense(w);
   host_collect(&w->host);
   host_collect(&w->plain);
 }

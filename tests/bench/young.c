@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* young.c -- collecting the newest objects only: pauses, by what survives of them, beside a large old part.
  *
- * The old part is a tree. A nursery is a tree of objects of 32 bytes, allocated in the order of a depth-first walk, with
- * sixteen objects on average before each of them that nothing refers to; its leaves refer to old objects. "At random" it
- * is linked anew, so that neighbours in the graph are none in memory. The nurseries of some samples stay alive; then a
- * full collection makes room.
+ * The old part is a tree. A nursery is a tree of objects of 32 bytes, allocated in the order of a depth-first walk,
+ * with sixteen objects on average before each of them that nothing refers to; its leaves refer to old objects. "At
+ * random" it is linked anew, so that neighbours in the graph are none in memory. The nurseries of some samples stay
+ * alive; then a full collection makes room.
  * Limit: a raw loop, prefetching, that marks the same objects and reads their references in the order of a walk,
  * knowing beforehand where they are, and then copies them together. It has every other nursery for itself, so that both
  * find the memory as the allocation left it.
