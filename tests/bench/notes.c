@@ -2,8 +2,9 @@
 /* notes.c -- many Ref words of which few change between collections: collecting the newest objects must not cost what
  * reading all words costs.
  *
- * One word in eight refers to an object, the others to nothing. Between two collections some words, anywhere, are set
- * to refer to new objects. Every fourth collection is full; of the three between, the first is not counted.
+ * One word in each eight refers to an object, the others to nothing. Between two collections some of those words, taken
+ * at random, are set to refer to new objects; what they referred to dies. Every fourth collection is full; of the three
+ * between, the first is not counted.
  *
  *   newest          the pause of a collection of the newest objects; limit: that of a full one
  *   of it words     the difference from the same new objects on a heap of which the only roots are as many words as
@@ -25,7 +26,7 @@ static const char *const kind_text[KINDS] = {"slab", "array, stride 8", "array, 
 struct words {
   struct host host, plain; /* the second has only dense words */
   varve_refs *refs, *dense_refs;
-  varve_word **slots;      /* of the slab */
+  varve_word **slots, **drawn; /* all of the slab; those that are about to change */
   char *base;              /* of the array */
   varve_word *dense;
   size_t count, stride, changed;
@@ -34,6 +35,16 @@ struct words {
 
 static varve_word *word_at(const struct words *w, size_t i) {
   return w->slots ? w->slots[i] : (varve_word *)(w->base + i * w->stride);
+}
+
+/* One of those that refer to something. */
+static varve_word *holder_at(const struct words *w, size_t line) {
+  return word_at(w, line * 8 + (line * UINT64_C(0x9e3779b97f4a7c15) >> 61));
+}
+
+static void draw_holders(struct words *w) {
+  w->drawn = arena(ARENA_ORDER, (w->changed + AHEAD) * sizeof *w->drawn);
+  for (size_t i = 0; i < w->changed + AHEAD; ++i) w->drawn[i] = holder_at(w, random_next(&w->seed) % (w->count / 8));
 }
 
 static varve_word new_object(struct host *host) { return varve_tag(host_alloc(host, host->data, 32), 0); }
@@ -76,7 +87,7 @@ static void open_words(struct words *w, enum kind kind, size_t count, unsigned p
   if (kind == SLAB) open_slab(w);
   else open_array(w);
   for (size_t i = 0; i < count / 8; ++i)
-    varve_ref_store(w->host.me, w->refs, word_at(w, random_next(&w->seed) % count), new_object(&w->host));
+    varve_ref_store(w->host.me, w->refs, holder_at(w, i), new_object(&w->host));
   open_dense(w);
   host_collect(&w->host);
   host_collect(&w->plain);
@@ -92,21 +103,18 @@ static void close_words(struct words *w) {
 
 /* ---- samples ---- */
 
-static void change(struct words *w, uint64_t seed) {
+static void change(struct words *w) {
   for (size_t i = 0; i < w->changed; ++i) {
-    varve_ref_store(w->host.me, w->refs, word_at(w, random_next(&seed) % w->count), new_object(&w->host));
+    varve_ref_store(w->host.me, w->refs, w->drawn[i], new_object(&w->host));
     varve_ref_store(w->plain.me, w->dense_refs, &w->dense[i * APART % w->changed], new_object(&w->plain));
   }
 }
 
-/* The words that changed are drawn again from the same seed. */
-static double read_lines_ns(const struct words *w, uint64_t seed) {
-  uint64_t sum = 0, soon = seed, began = cpu_ns();
-  for (unsigned i = 0; i < AHEAD; ++i) __builtin_prefetch(word_at(w, random_next(&soon) % w->count));
+static double read_lines_ns(const struct words *w) {
+  uint64_t sum = 0, began = cpu_ns();
   for (size_t i = 0; i < w->changed; ++i) {
-    const volatile varve_word *line = word_at(w, random_next(&seed) % w->count);
-    __builtin_prefetch(word_at(w, random_next(&soon) % w->count));
-    sum += *line;
+    __builtin_prefetch(w->drawn[i + AHEAD]);
+    sum += *w->drawn[i];
   }
   __asm__ volatile("" : : "r"(sum));
   return (double)(cpu_ns() - began);
@@ -125,16 +133,17 @@ struct samples {
 
 static void sample(struct words *w, struct samples *s) {
   for (unsigned i = 0; i < ROUND - 1; ++i) {
-    uint64_t seed = ++w->seed << 20;
-    double read = read_lines_ns(w, seed) / 1e6;
-    change(w, seed);
+    draw_holders(w);
+    double read = read_lines_ns(w) / 1e6;
+    change(w);
     double all = pause_ms(&w->host, false), dense = pause_ms(&w->plain, false);
     if (!i) continue;
     series_add(&s->newest, all);
     series_add(&s->words, all > dense ? all - dense : 0);
     series_add(&s->read, read);
   }
-  change(w, ++w->seed << 20);
+  draw_holders(w);
+  change(w);
   double full = pause_ms(&w->host, true);
   pause_ms(&w->plain, true);
   for (unsigned i = 0; i < ROUND - 2; ++i) series_add(&s->full, full);

@@ -184,7 +184,7 @@ static void surviving(struct bench *bench, struct young *y, unsigned bits, bool 
   struct text text = case_of(y, what);
   bool target = bits == 17 && y->workers == 2 && !random;
   clear_nurseries(y);
-  for (unsigned i = 0; bench_again(bench, i, 2, bits > 17 ? 12 : 40, bits > 17 ? 60 : 200); ++i)
+  for (unsigned i = 0; bench_again(bench, i, 2, bits > 17 ? 8 : 40, bits > 17 ? 24 : 120); ++i)
     sample(y, bits, random, &p);
   report(bench, text.is, &p, bench->scale > SCALE_TINY && !random, target ? 2 : 0, target ? 1.5 : 0);
 }
@@ -194,7 +194,7 @@ static void nothing_survives(struct bench *bench, struct young *y) {
   uint64_t bytes = bench_pick(bench, 1 << 20, 32 << 20, 32 << 20);
   struct text text = case_of(y, bench_text("nothing of %s", bench_size(bytes)));
   clear_nurseries(y);
-  for (unsigned i = 0; bench_again(bench, i, 2, 60, 300); ++i) {
+  for (unsigned i = 0; bench_again(bench, i, 2, 60, 200); ++i) {
     make_garbage(y, bytes / sizeof(struct pair));
     collect_young(y, &p);
   }
