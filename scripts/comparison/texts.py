@@ -40,7 +40,7 @@ figure against its limit.
 
 METHOD = """## Whole programs: method
 
-Eight programs, written once for Varve and again for each of the others, to one specification
+Twelve programs, written once for Varve and again for each of the others, to one specification
 ([tests/programs/README.md](tests/programs/README.md)); every run must print the same checksum.
 
 {programs}

@@ -14,6 +14,7 @@ folder of its own that has little but a programs.json. Each behaves in one way:
     jemalloc       completes
     mimalloc       computes something else when there is a file `wrong` in the folder it is called in
 """
+import importlib
 import json
 import os
 import pathlib
@@ -158,6 +159,15 @@ def test_wrong_checksum(root, build):
     check(done.returncode == 1 and "wrong checksum" in done.stderr, f"a wrong checksum passes: {done.stderr}")
 
 
+def test_sizes(root):
+    sys.path.insert(0, str(root / "scripts"))
+    programs = importlib.import_module("comparison.programs").PROGRAMS
+    table = json.loads((root / "tests/programs/checksums.json").read_text())
+    check(set(table) == {program.name for program in programs}, "checksums.json and the scripts know other programs")
+    for program in programs:
+        check(str(program.full) in table[program.name], f"checksums.json lacks {program.name} {program.full}")
+
+
 def test_table_of_checksums(root, build):
     (build / "checksums.json").write_text(json.dumps({"lru": {"20000": {"1": CHECKSUM + 1}}}))
     done = peers(root, build, "--only", "varve", "--out", str(build / "table.jsonl"))
@@ -188,6 +198,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         build = pathlib.Path(folder)
         write_programs(build)
+        test_sizes(root)
         test_outcomes(root, build)
         test_smallest(build)
         test_resume(root, build)
