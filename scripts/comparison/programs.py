@@ -20,7 +20,7 @@ PROGRAMS = [
             "parents older than their children; old enough that every collector has been tuned for it"),
     Program("quad_trees", 10, 8,
             "one large live tree that every collection marks again, beside small ones that die at once",
-            "the best case of generations, which Varve lacks: nothing old ever dies or changes"),
+            "the best case of generations: nothing old ever dies or changes"),
     Program("lru", 80000, 20000, "a cache: everything dies old, in no order; payloads of 16 to 512 bytes",
             "the worst case of generations; and its hits are random reads, which no collector makes faster"),
     Program("fragment", 140000, 30000,
