@@ -122,14 +122,14 @@ static uintptr_t take_or_collect(struct varve__mutator *mutator, size_t size) {
 
 static void stress(struct varve__mutator *mutator) {
   struct varve_heap *heap = mutator->head.heap;
-  uint32_t period = heap->options.stress_period;
+  uint32_t period = heap_setting(&heap->options.stress_period);
   if (!period || ++mutator->slow_allocations < period) return;
   mutator->slow_allocations = 0;
   varve__collect(mutator, "stress", atomic_load(&heap->collections), 0, EXTENT_DUE);
 }
 
 static varve_status check_request(struct varve_heap *heap, varve_layout layout, size_t bytes, size_t size) {
-  if (bytes > VARVE_OBJECT_MAX - 16 || size > (uint64_t)heap->space.limit_blocks << VARVE__BLOCK_SHIFT)
+  if (bytes > VARVE_OBJECT_MAX - 16 || size > (uint64_t)heap_setting(&heap->space.limit_blocks) << VARVE__BLOCK_SHIFT)
     return VARVE_TOO_LARGE;
   return varve__layout_fits(&heap->layouts, layout, size >> 3) ? VARVE_OK : VARVE_LAYOUT;
 }

@@ -5,7 +5,8 @@
  *   mark      bits are set for exactly the reachable objects                   mark.c
  *   plan      every source block knows where its objects go                    plan.c, plan_large.c
  *   slide     every slot and root refers to a new address; objects are there   compact.c
- *   release   bitmaps, blocks, ages and the budget describe the heap as it is  compact.c, policy.c
+ *   release   bitmaps, blocks and ages describe the heap as it is              release.c
+ *   budget    what may be taken until the next one                             sizing.c, policy.c
  *   resume    mutators run                                                     safepoint.c
  *   give back free regions that have long been of no use go to the system      policy.c, space.c
  *
@@ -76,6 +77,7 @@ static void begin(struct varve_heap *heap, const char *cause, uint32_t blocks, e
   varve__ages_merge(heap);
   struct varve_cut cut = varve__policy_cut(heap, extent);
   varve__roots_lock(heap->roots);
+  varve__lock_take(&heap->settings);
   for (struct varve__mutator *m = heap->mutators; m; m = m->next) varve__mutator_retire(m);
   heap->root_tasks = varve__roots_prepare(heap->roots);
   heap->wanted_blocks = blocks;
@@ -132,7 +134,6 @@ static void release(struct varve_heap *heap) {
   varve__release_finish(heap);
   varve__remembered_settle(heap);
   if (!heap->space.cut && heap->ages.on) varve__roots_forget_notes(heap->roots);
-  varve__policy_set_budget(heap);
 }
 
 static uint64_t lap(uint64_t *since) {
@@ -180,10 +181,13 @@ static void end(struct varve_heap *heap, uint64_t began) {
   uint64_t now = varve__clock_ns();
   stats->total_ns = now - began;
   varve__policy_note_yield(heap);
+  varve__sizing_set_budget(heap, now);
   varve__policy_shorten_budget(heap);
+  varve__sizing_note(heap);
   varve__policy_set_keep(heap, now);
   varve__policy_note_cost(heap);
   report(heap);
+  varve__lock_release(&heap->settings);
   varve__roots_unlock(heap->roots);
   atomic_fetch_add(&heap->collections, 1);
 }
@@ -216,7 +220,7 @@ static void give_back_and_tell(struct varve_heap *heap) {
 bool varve__collect(struct varve__mutator *mutator, const char *cause, uint64_t seen, uint32_t blocks,
                     enum varve_extent extent) {
   struct varve_heap *heap = mutator->head.heap;
-  varve__workers_prepare(heap, varve__policy_workers(heap));
+  varve__workers_prepare(heap, varve__policy_workers_most(heap));
   uint64_t began = varve__clock_ns();
   if (!varve__safepoint_stop(mutator, seen)) return false;
   begin(heap, cause, blocks, extent);
@@ -225,6 +229,7 @@ bool varve__collect(struct varve__mutator *mutator, const char *cause, uint64_t 
   mutator->satisfied = heap->satisfied;
   mutator->took_all = !heap->space.cut;
   varve__safepoint_resume(mutator);
+  varve__sizing_settle(heap);
   give_back_and_tell(heap);
   return true;
 }
@@ -247,9 +252,11 @@ varve_status varve_collect_newest(varve_mutator *head) {
 
 static varve_status verify_stopped(struct varve_heap *heap, varve_error *error) {
   varve__roots_lock(heap->roots);
+  varve__lock_take(&heap->settings);
   for (struct varve__mutator *m = heap->mutators; m; m = m->next) varve__mutator_retire(m);
   heap->root_tasks = varve__roots_prepare(heap->roots);
   varve_status status = varve__verify_heap(heap->verifier, error);
+  varve__lock_release(&heap->settings);
   varve__roots_unlock(heap->roots);
   return status;
 }

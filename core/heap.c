@@ -29,6 +29,7 @@ struct heap_memory {
 static size_t memory_bytes(void) { return bits_round_up(sizeof(struct heap_memory), PAGE); }
 
 static void close_heap(struct varve_heap *heap) {
+  varve__sizing_close(heap);
   varve__workers_close(heap);
   if (heap->verifier) varve__verifier_close(heap->verifier);
   varve__plan_close(heap);
@@ -48,6 +49,7 @@ static varve_status resolve_options(struct varve_heap *heap, const varve_options
   else varve_options_init(&heap->options);
   varve_status status = varve__options_environment(&heap->options, error);
   if (status == VARVE_OK) status = varve__options_resolve(&heap->options, heap->topology, error);
+  if (status == VARVE_OK) heap->created = heap->options;
   heap->slot_tags = heap->options.slot_tags;
   heap->ref_tags = heap->options.ref_tags;
   heap->ages.on = heap->options.ages;
@@ -64,7 +66,7 @@ static varve_status open_space(struct varve_heap *heap, varve_error *error) {
   if (got < wanted)
     return varve__error(error, VARVE_COMMIT, "heap-initial=%llu: memory for %u of %u regions",
                         (unsigned long long)o->heap_initial, got, wanted);
-  varve__policy_set_budget(heap);
+  varve__sizing_open(heap);
   return VARVE_OK;
 }
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* heap.h -- the heap object: all state of the library hangs from it.
  *
- * Who writes what, when: options, tags, tables: at creation. mutators: under the registry lock. space: see
+ * Who writes what, when: tags, tables: at creation; options also later, under `settings`. mutators: under the registry lock. space: see
  * regions/space.h. plan, stats.current: in a pause, as their headers say. totals: by worker 0 at the end of a pause,
  * read by anybody under `stats_lock`.
  *
- * Locks, in rank order: collector, registry, roots, layouts, remembered.lock, space.lock, stats_lock.
+ * Locks, in rank order: collector, registry, roots, layouts, settings, remembered.lock, space.lock, stats_lock. A pause holds `settings`
+ * from its beginning to its end, so that options change between pauses only. What varve_heap_set may change is read
+ * with heap_setting outside pauses.
  */
 #ifndef VARVE_CORE_HEAP_H
 #define VARVE_CORE_HEAP_H
@@ -15,6 +17,7 @@
 #include "core/ages.h"
 #include "core/base/park.h"
 #include "core/layout.h"
+#include "core/sizing.h"
 #include "numa/meta.h"
 #include "numa/topology.h"
 #include "regions/space.h"
@@ -31,10 +34,9 @@ struct varve__mutator;
 /* What collections cost with all workers, with half of them, a quarter ... (policy.c). */
 #define VARVE__TEAMS 9u
 struct varve_teams {
-  _Atomic uint32_t next;        /* index of the team for the next collection: options.workers >> next; written in a
-                                   pause, read by requesters before they stop the others, as a hint */
+  uint32_t next;                /* index of the team for the next collection: options.workers >> next */
   uint32_t turn;
-  uint64_t cost[VARVE__TEAMS];  /* nanoseconds per MiB in use, smoothed; 0: not tried */
+  uint64_t cost[VARVE__TEAMS];  /* nanoseconds for 64 KiB in use, or surviving; smoothed; 0: not tried */
 };
 
 /* How many committed regions collections found a use for, as two maxima of consecutive spans of time (policy.c).
@@ -52,13 +54,17 @@ struct varve_need {
  * Written by worker 0 in pauses. */
 struct varve_yield {
   uint64_t cost;       /* nanoseconds of the last full collection and of all since */
+  uint64_t full_cost;  /* nanoseconds of the last full collection, */
+  uint64_t full_live;  /* and the blocks it left in use */
+  uint64_t decay;      /* 1/1024 blocks of old objects that have died for each block allocated, smoothed */
   uint64_t allocated;  /* blocks that mutators took from the last full collection to the last one */
   uint64_t used;       /* blocks in use after the last collection */
-  uint64_t goal;       /* blocks that may be in use before the next full collection */
   uint64_t survival;   /* of what was allocated since the last collection, in 1/1024, smoothed */
   uint64_t survival_again; /* of what survived one such, at the next */
   uint64_t fixed;      /* nanoseconds of a collection that nothing survives, smoothed */
   uint64_t each;       /* nanoseconds for 1024 surviving bytes, smoothed */
+  uint64_t look;       /* 1/16 nanoseconds for a remembered object or a noted line, smoothed */
+  uint64_t lines;      /* noted lines that the last collection looked at, if it was not full */
   uint64_t aged;       /* blocks that survived the last collection, if it was not full */
   uint32_t fulls;      /* full collections since the last that was not */
 };
@@ -80,10 +86,12 @@ struct varve_remembered {
   uint32_t count, capacity;
   _Atomic bool lost;     /* an object found no room: the next collection takes all epochs */
   _Atomic uint32_t next; /* in a pause: claims */
+  _Atomic uint64_t lines; /* noted lines that the mark pass looked at */
 };
 
 struct varve_heap {
-  varve_options options; /* resolved */
+  varve_options options; /* resolved; written by varve_heap_set under `settings` */
+  varve_options created; /* as they were at creation: tables are as large as these say */
   uint32_t slot_tags, ref_tags;
   struct varve_topology *topology;
   struct varve_meta *meta;
@@ -114,16 +122,22 @@ struct varve_heap {
   bool satisfied;              /* the plan of this pause leaves room for that */
   uint64_t live_bytes;         /* after the last collection */
   size_t root_tasks;           /* of this pause */
-  struct varve_teams teams;
+  struct varve_teams teams[2]; /* of full collections, and of others */
   struct varve_need need;
   struct varve_recycling recycling;
   struct varve_yield yield;
+  struct varve_sizing sizing;
 
+  struct varve_lock settings;
   struct varve_lock stats_lock;
   varve_collection_stats current; /* being filled in a pause */
   varve_collection_stats last;
   varve_heap_stats totals;
 };
+
+/* An option that varve_heap_set may change meanwhile. */
+static inline uint32_t heap_setting(const uint32_t *option) { return __atomic_load_n(option, __ATOMIC_RELAXED); }
+static inline uint64_t heap_setting_bytes(const uint64_t *option) { return __atomic_load_n(option, __ATOMIC_RELAXED); }
 
 /* Does the word, found in a heap slot or root, refer to an object of this heap? */
 static inline bool heap_is_reference(const struct varve_heap *heap, varve_word word, uint32_t tags) {

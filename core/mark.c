@@ -173,6 +173,7 @@ void varve__mark_worker(struct varve_heap *heap, uint32_t self) {
   worker->alone = varve__workers_active(heap) == 1;
   mark_from_roots(worker, &sieve);
   if (heap->space.cut) mark_from_remembered(worker, &sieve);
+  atomic_fetch_add_explicit(&heap->remembered.lines, sieve.lines, memory_order_relaxed);
   drain_and_steal(worker, self, varve__workers_active(heap));
 }
 
@@ -280,6 +281,7 @@ void varve__mark_begin(struct varve_heap *heap) {
   atomic_store_explicit(&marker->idle, 0, memory_order_relaxed);
   atomic_store_explicit(&marker->overflowed, 0, memory_order_relaxed);
   atomic_store_explicit(&heap->remembered.next, 0, memory_order_relaxed);
+  atomic_store_explicit(&heap->remembered.lines, 0, memory_order_relaxed);
   for (uint32_t i = 0; i < marker->worker_count; ++i) reset_worker(&marker->workers[i]);
 }
 

@@ -121,7 +121,7 @@ void varve__notes_close_all(struct varve_roots *roots) {
   }
 }
 
-void varve_ref_fail(varve_refs *refs, const varve_word *slot) {
+void varve_ref_note_slow(varve_refs *refs, const varve_word *slot) {
   varve__fatal(__FILE__, __LINE__, "a store into %p, which is no word of the Ref words \"%s\"", (const void *)slot,
                refs->table.name);
 }
@@ -145,6 +145,7 @@ struct lines {
 static void sift_line(struct lines *lines, const struct line *line) {
   struct varve_sieve *sieve = lines->sieve;
   uint32_t tags = lines->ref ? sieve->heap->ref_tags : sieve->heap->slot_tags;
+  ++sieve->lines;
   sieve->found = sieve->needed = false;
   uint64_t into = varve__sieve_words(sieve, line->words, lines->stride, line->which, tags);
   if (into)

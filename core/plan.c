@@ -39,6 +39,7 @@ struct varve_plan *varve__plan_open(struct varve_heap *heap) {
   struct varve_plan *plan = heap_meta_alloc(heap, sizeof *plan);
   if (!plan) return NULL;
   heap->plan = plan;
+  plan->resume = VARVE__NO_BLOCK;
   plan->capacity = heap->space.limit_regions * VARVE__REGION_BLOCKS;
   char *memory = heap_meta_alloc(heap, array_bytes(heap));
   if (!memory) return NULL; /* the heap closes what there is */
@@ -449,6 +450,64 @@ static uint32_t choose_group_regions(struct varve_heap *heap) {
   return regions > GROUP_REGIONS_MAX ? GROUP_REGIONS_MAX : (uint32_t)regions;
 }
 
+/* ---- putting off ---- */
+
+static uint32_t age_of(const struct varve_space *space, const struct varve_group *group, uint32_t unit) {
+  return group->medium ? space->regions[unit].age : space->blocks[unit].age;
+}
+
+static uint32_t first_source(const struct varve_plan *plan, const struct varve_group *group) {
+  return plan->order[group->first];
+}
+
+/* The group to begin with: that of the source which was put off, or the next one in age order. */
+static uint32_t first_group(const struct varve_heap *heap) {
+  const struct varve_plan *plan = heap->plan;
+  const struct varve_space *space = &heap->space;
+  if (plan->resume == VARVE__NO_BLOCK || space->cut) return 0;
+  uint32_t age = space->blocks[plan->resume].age;
+  for (uint32_t i = 0; i < plan->group_count; ++i)
+    if (!plan->groups[i].medium && age_of(space, &plan->groups[i], first_source(plan, &plan->groups[i])) >= age) return i;
+  return 0;
+}
+
+static void stay(struct varve_heap *heap, const struct varve_group *group) {
+  struct varve_space *space = &heap->space;
+  for (uint32_t i = 0; i < group->count; ++i) {
+    uint32_t unit = heap->plan->order[group->first + i];
+    if (group->medium) space->regions[unit].flags &= (uint8_t)~BLOCK_MOVES;
+    if (group->medium) space->moves[unit] = 0;
+    else space->moves[unit / VARVE__REGION_BLOCKS] &= ~(UINT64_C(1) << unit % VARVE__REGION_BLOCKS);
+  }
+  heap->current.blocks_put_off += group_blocks(group, group->count);
+}
+
+/* How many groups from the first one on the budget pays for: at least one. */
+static uint32_t affordable(const struct varve_heap *heap, uint32_t first) {
+  const struct varve_plan *plan = heap->plan;
+  uint64_t words = 0, budget = heap->options.slide_budget / 8;
+  for (uint32_t k = 0; k < plan->group_count; ++k) {
+    words += plan->groups[(first + k) % plan->group_count].live;
+    if (words > budget) return k ? k : 1;
+  }
+  return plan->group_count;
+}
+
+/* Keep the groups [first, first + kept), in a circle. */
+static void put_off(struct varve_heap *heap) {
+  struct varve_plan *plan = heap->plan;
+  uint32_t first = first_group(heap), kept = affordable(heap, first), count = plan->group_count, to = 0;
+  if (!heap->space.cut) plan->resume = VARVE__NO_BLOCK;
+  if (kept == count) return;
+  const struct varve_group *next = &plan->groups[(first + kept) % count];
+  if (!heap->space.cut && !next->medium) plan->resume = first_source(plan, next);
+  for (uint32_t i = 0; i < count; ++i) {
+    if ((i + count - first) % count < kept) plan->groups[to++] = plan->groups[i];
+    else stay(heap, &plan->groups[i]);
+  }
+  plan->group_count = to;
+}
+
 /* ---- the plan as a whole ---- */
 
 void varve__plan_group(struct varve_heap *heap, bool emergency) {
@@ -456,6 +515,7 @@ void varve__plan_group(struct varve_heap *heap, bool emergency) {
   plan->sequence_count = plan->order_count = plan->target_count = plan->group_count = plan->large_count = 0;
   plan->emergency = emergency;
   heap->current.blocks_dense = heap->current.blocks_pinned = heap->current.blocks_gainless = 0;
+  heap->current.blocks_put_off = 0;
   struct grouping g = {.heap = heap, .plan = plan, .group_regions = choose_group_regions(heap)};
   g.dense_block = varve__policy_dense_words(heap, VARVE__BLOCK_WORDS);
   g.dense_region = varve__policy_dense_words(heap, VARVE__REGION_WORDS);
@@ -466,6 +526,7 @@ void varve__plan_group(struct varve_heap *heap, bool emergency) {
     group_medium(&g, ages, node);
   }
   if (emergency || heap->options.move_everything) varve__plan_large_slide(heap);
+  else if (heap->options.slide_budget) put_off(heap);
   atomic_store_explicit(&plan->next_group, 0, memory_order_relaxed);
 }
 
@@ -531,14 +592,18 @@ static uint64_t dead_blocks(const struct varve_heap *heap) {
   return dead;
 }
 
+/* What was put off will bring as much for its size, and is counted, or small budgets would never pay. */
 bool varve__plan_pays(const struct varve_heap *heap) {
   const struct varve_plan *plan = heap->plan;
-  uint64_t gained = 0;
+  uint64_t gained = 0, blocks = 0, words = 0;
   for (uint32_t i = 0; i < plan->group_count; ++i) {
     const struct varve_group *group = &plan->groups[i];
     if (group->count > group->targets) gained += group_blocks(group, group->count - group->targets);
+    blocks += group_blocks(group, group->count);
+    words += group->live;
   }
-  return varve__policy_slide_pays(heap, gained, dead_blocks(heap));
+  gained = gained * (blocks + heap->current.blocks_put_off) / blocks;
+  return varve__policy_slide_pays(heap, gained, words / VARVE__BLOCK_WORDS, dead_blocks(heap));
 }
 
 void varve__plan_drop(struct varve_heap *heap) {

@@ -19,6 +19,9 @@
  *   P3 Objects of a group keep their order.
  *   P4 Groups are disjoint: a group is a task for one worker, without synchronisation.
  *
+ * Put off: with slide-budget, groups are taken in age order until the budget is spent; the next full collection begins with
+ *   those that were left.
+ *
  * Emergency: when the plan would not free what the requester wants, it is made anew with one group per node and kind,
  * nothing too dense, the fullest SMALL regions first, so that the others become empty as a whole, and large objects
  * sliding as well; nothing has moved yet.
@@ -54,6 +57,7 @@ struct varve_plan {
   uint32_t capacity;  /* of sequence, order, targets: blocks the limit allows; by_age has twice that */
   uint32_t sequence_count, order_count, target_count, group_count, large_count;
   bool emergency;
+  uint32_t resume;    /* put off for lack of slide-budget: the groups from this source on; NO_BLOCK: none */
   _Atomic uint32_t next_region; /* claims of the parallel parts */
   _Atomic uint32_t next_group;
   _Atomic uint32_t next_root;
@@ -77,7 +81,7 @@ void varve__plan_group(struct varve_heap *heap, bool emergency);
 void varve__plan_target_worker(struct varve_heap *heap, uint32_t worker);
 /* Worker 0, after the targets: would the wanted blocks be there after the release? */
 bool varve__plan_is_enough(struct varve_heap *heap);
-/* Worker 0, after the targets: is what would come free worth the slide? */
+/* Worker 0, after the targets, when there are groups: is what would come free worth the slide? */
 bool varve__plan_pays(const struct varve_heap *heap);
 /* Worker 0: nothing shall move after all. What is dead is freed all the same. */
 void varve__plan_drop(struct varve_heap *heap);

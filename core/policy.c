@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* policy.c -- the decisions of policy.h.
  *
- * Heap size: after a collection the heap may grow to what is in use plus heap-growth percent of it, at least to
- * heap-initial, by at least what the requester waits for and a region for everybody else, and at most to heap-max. That
- * spends a fixed share of time per allocated byte on collecting, the rule of Go's GOGC; heap-max caps it.
+ * Heap size: see sizing.c.
  *
  * Workers: more of them are not always faster. Marking in parallel needs atomic operations, one or two for each object, which
  * a worker alone does not; cores may share their caches or be busy with something else. So the pause's cost is measured
@@ -11,12 +9,27 @@
  * a neighbour of it is tried again, the more seldom the dearer it was.
  *
  * Slides: rewriting the references of a whole heap for the sake of a few blocks costs more than it brings, for 6 to 9 % of a
- * pause is that alone. So nothing moves unless the blocks that come free put the next collection off by a thirty-second.
+ * pause is that alone. So nothing moves unless the blocks that come free put the next collection off by a thirty-second; in
+ * a young collection, unless they are worth the copying (see below).
+ *
+ * Ages: a full collection costs what is live, one of the newest epochs what survives of them; but what dies old is freed by
+ * full ones only, so each young one leaves less room for the next. The free memory that collections make has a price:
+ * all they have cost since the last full one, that one included, for each block allocated in this time. As long as the
+ * next young collection would make room for less than that price, it lowers the mean, and is the right choice; when it
+ * would be dearer, a full one is (the rule of when to replace a machine that wears out), unless it would be dearer still
+ * just now: there may be much alive that was not when the mean was made. The cost of a young collection is
+ * predicted: a fixed part, so much for each byte that survives, and for each remembered object and noted line, whose number
+ * is known; which share survives is counted at every collection, also at full ones, so no trial is ever needed. What survived the last collection is taken once more if what it holds of
+ * garbage, by the share that last survived twice, is worth the marking at the same price: objects that were in use by
+ * chance at one collection are not kept until the next full one. When several collections in a row were full, because hardly
+ * anything dies young, marking leaves the flags set, so that stores are not remembered in vain (asleep); each full
+ * collection counts survivors all the same, and when young ones would pay, the next full one clears the flags again.
  *
  * Recycling: objects that die young are best made where others have just died, in cache. So while next to nothing is
  * live, a collection comes each time cache-budget was allocated, as long as that costs at most PAYS_NS for each MiB; a
  * program that streams through memory instead pays about 16 us a MiB for it (measured: 32-byte objects, 1.18 ns each
- * in a budget of 512 MiB, 0.67 in 8 MiB with its collections). A trial that finds more alive, or takes longer, is not
+ * in a budget of 512 MiB, 0.67 in 8 MiB with its collections). With ages only what survives of a short cycle counts, not
+ * what is live. A trial that finds more alive, or takes longer, is not
  * repeated for four times as many cycles as the one before.
  *
  * Giving back: a collection needs the regions that were in use when it began, or those in use after it with the budget,
@@ -29,7 +42,10 @@
  */
 #include "core/policy.h"
 
+#include <string.h>
+
 #include "core/plan.h"
+#include "core/remember.h"
 
 #define SLIDE_PAYS 32u      /* a slide must put the next collection off by one part of so many */
 #define TRY_AGAIN 16u       /* collections between two trials of a neighbour */
@@ -41,23 +57,28 @@
 #define TRY_DEAR_AGAIN 128u /* that was at least half as dear again */
 #define FULL_MARGIN 1.1     /* by so much the next collection must be dearer than the mean */
 #define SLEEP_AFTER 4u      /* full collections in a row before stores stop to be remembered */
+#define YOUNG_PARALLEL 8u   /* parallel-min for what survives of the newest epochs is so much smaller */
+#define YOUNG_SLIDE 4u      /* of the time that survivors cost, one part in so many goes into copying them */
 #define FORGET 64u          /* what is known of what is not looked at fades by one part of so many */
 #define FIXED_NS 20000u     /* a guess for the first collections: of nothing, */
-#define EACH_NS 1000u       /* and of 1024 bytes */
-#define KNOWN_BYTES (UINT64_C(256) << 10) /* survivors from which on the cost is theirs */
+#define EACH_NS 1000u       /* of 1024 bytes, */
+#define LOOK_NS 30u         /* and for a remembered object */
+#define REMEMBER_NS 15u     /* what listing one has cost the mutator */
 
 static uint64_t used_blocks(const struct varve_heap *heap) {
   return atomic_load_explicit(&heap->space.used_blocks, memory_order_relaxed);
 }
 
+static uint64_t limit_blocks(const struct varve_heap *heap) { return heap_setting(&heap->space.limit_blocks); }
+
 /* Within a quarter of the limit. */
 static bool is_nearly_full(const struct varve_heap *heap) {
-  return used_blocks(heap) * 4 >= (uint64_t)heap->space.limit_blocks * 3;
+  return used_blocks(heap) * 4 >= limit_blocks(heap) * 3;
 }
 
 bool varve__policy_is_pressed(const struct varve_heap *heap) {
   uint64_t mutators = atomic_load_explicit(&heap->mutator_count, memory_order_relaxed);
-  return is_nearly_full(heap) || mutators * VARVE__REGION_BLOCKS * 8 > heap->space.limit_blocks;
+  return is_nearly_full(heap) || mutators * VARVE__REGION_BLOCKS * 8 > limit_blocks(heap);
 }
 
 /* 87.5 % by default; 95 % when the heap is pressed, where holes are worth more than the time to close them. */
@@ -68,14 +89,30 @@ uint64_t varve__policy_dense_words(const struct varve_heap *heap, uint64_t words
   return words * percent / 100 + 1;
 }
 
-static bool is_adaptive(const struct varve_heap *heap) {
-  return heap->options.parallel_min && heap->options.workers > 1 &&
-         used_blocks(heap) * VARVE__BLOCK_BYTES >= heap->options.parallel_min;
+/* Bytes that a collection has to do with: all in use, or what will survive of the newest epochs. */
+static uint64_t expected_work(const struct varve_heap *heap) {
+  const struct varve_yield *y = &heap->yield;
+  uint64_t blocks = heap->ages.range_blocks * y->survival / 1024;
+  return (heap->space.cut ? blocks : used_blocks(heap)) * VARVE__BLOCK_BYTES;
 }
 
+/* A young collection copies most of what it marks, and has little else to do. */
+static uint64_t parallel_min(const struct varve_heap *heap) {
+  return heap->space.cut ? heap->options.parallel_min / YOUNG_PARALLEL : heap->options.parallel_min;
+}
+
+static const struct varve_teams *teams_of(const struct varve_heap *heap) { return &heap->teams[heap->space.cut != 0]; }
+
 uint32_t varve__policy_workers(const struct varve_heap *heap) {
-  if (is_adaptive(heap)) return heap->options.workers >> atomic_load_explicit(&heap->teams.next, memory_order_relaxed);
-  return heap->options.parallel_min ? 1 : heap->options.workers;
+  uint32_t workers = heap->options.workers, team = workers >> teams_of(heap)->next;
+  if (!heap->options.parallel_min) return workers;
+  return expected_work(heap) >= parallel_min(heap) && team ? team : 1;
+}
+
+uint32_t varve__policy_workers_most(const struct varve_heap *heap) {
+  return used_blocks(heap) * VARVE__BLOCK_BYTES < heap_setting_bytes(&heap->options.parallel_min)
+             ? 1
+             : heap_setting(&heap->options.workers);
 }
 
 static uint32_t cheapest(const struct varve_teams *teams, uint32_t best) {
@@ -95,50 +132,31 @@ static uint32_t choose_team(struct varve_teams *teams, uint32_t last, uint32_t w
 
 /* A pause in which a worker was not running says little, so it is cut down. */
 void varve__policy_note_cost(struct varve_heap *heap) {
-  struct varve_teams *teams = &heap->teams;
+  struct varve_teams *teams = &heap->teams[heap->space.cut != 0];
   const varve_collection_stats *stats = &heap->current;
+  uint64_t work = heap->space.cut ? stats->survived : stats->live_before;
   uint32_t team = 0;
   while (team + 1 < VARVE__TEAMS && heap->options.workers >> team > stats->workers) ++team;
-  if (!heap->options.parallel_min || stats->live_before < heap->options.parallel_min) return;
+  if (!heap->options.parallel_min || work < parallel_min(heap)) return;
   uint64_t spent = stats->mark_ns + stats->plan_ns + stats->slide_ns, *cost = &teams->cost[team];
-  uint64_t now = spent / ((stats->live_before >> 20) + 1) + 1;
+  uint64_t now = spent / ((work >> 16) + 1) + 1;
   if (*cost && now > 2 * *cost) now = 2 * *cost;
   *cost = *cost ? (*cost * 3 + now) / 4 : now;
-  atomic_store_explicit(&teams->next, choose_team(teams, team, heap->options.workers), memory_order_relaxed);
+  teams->next = choose_team(teams, team, heap->options.workers);
 }
 
-/* Blocks that may be in use before the next collection, when `used` are in use now. */
-static uint64_t goal_blocks(const struct varve_heap *heap, uint64_t used) {
-  uint64_t limit = heap->space.limit_blocks;
-  uint64_t goal = used + used * heap->options.heap_growth / 100;
-  uint64_t initial = heap->options.heap_initial >> VARVE__BLOCK_SHIFT;
-  uint64_t least = used + heap->wanted_blocks + VARVE__REGION_BLOCKS;
-  if (goal < initial) goal = initial;
-  if (goal < least) goal = least;
-  return goal < limit ? goal : limit;
-}
-
-bool varve__policy_slide_pays(const struct varve_heap *heap, uint64_t gained, uint64_t dead) {
-  uint64_t used = used_blocks(heap) - dead, goal = goal_blocks(heap, used);
-  return heap->options.move_everything || gained * SLIDE_PAYS >= goal - (used < goal ? used : goal);
-}
-
-/* The goal stands until the next full collection; what the requester wants comes on top. */
-void varve__policy_set_budget(struct varve_heap *heap) {
-  uint64_t used = used_blocks(heap), goal = goal_blocks(heap, used);
-  if (heap->space.cut) {
-    uint64_t least = used + heap->wanted_blocks + VARVE__REGION_BLOCKS;
-    if (goal > heap->yield.goal) goal = heap->yield.goal > least ? heap->yield.goal : goal < least ? goal : least;
-  } else {
-    heap->yield.goal = goal;
+void varve__policy_forget_teams(struct varve_heap *heap) {
+  for (unsigned i = 0; i < 2; ++i) {
+    memset(heap->teams[i].cost, 0, sizeof heap->teams[i].cost);
+    heap->teams[i].next = 0;
   }
-  atomic_store_explicit(&heap->space.budget_blocks, goal > used ? (int64_t)(goal - used) : 0, memory_order_relaxed);
 }
+
 
 /* ---- ages ---- */
 
 void varve__policy_open(struct varve_heap *heap) {
-  heap->yield = (struct varve_yield){.fixed = FIXED_NS, .each = EACH_NS};
+  heap->yield = (struct varve_yield){.fixed = FIXED_NS, .each = EACH_NS, .look = LOOK_NS * 16};
 }
 
 static bool can_cut(const struct varve_heap *heap) {
@@ -165,20 +183,46 @@ static double price(const struct varve_yield *y, uint64_t allocated) {
   return (double)y->cost / (double)(y->allocated + allocated + 1);
 }
 
-struct varve_choice varve__policy_choose(const struct varve_yield *y, uint64_t allocated, uint64_t aged, uint64_t most) {
+/* Would a full collection now be cheaper for the room it makes? It frees `dead` young blocks, and of what is old as much as
+ * the last ones did for what had been allocated. */
+static bool full_is_better(const struct varve_yield *y, uint64_t cost, uint64_t next, uint64_t goal, uint64_t allocated,
+                           uint64_t dead) {
+  uint64_t freed = dead + (y->allocated + allocated) * y->decay / 1024, used = y->used + allocated;
+  uint64_t live = used > freed ? used - freed : 0, room = goal > live ? goal - live : 0;
+  double full = (double)y->full_cost * (double)(live + 1) / (double)(y->full_live + 1);
+  return (double)cost * (double)(room + 1) > full * (double)(next + 1);
+}
+
+struct varve_choice varve__policy_choose(const struct varve_yield *y, uint64_t allocated, uint64_t aged,
+                                         uint64_t goal, uint64_t remembered, uint64_t most) {
   struct varve_choice choice = {.full = false};
   uint64_t fresh_live = allocated * y->survival / 1024, aged_live = aged * y->survival_again / 1024;
   uint64_t used = y->used + fresh_live, cost = y->fixed + cost_of(y, fresh_live);
   double worth = price(y, allocated);
   choice.again = aged && (double)cost_of(y, aged_live) <= worth * (double)(aged - aged_live);
+  cost += (remembered + y->lines) * y->look / 16 + remembered * REMEMBER_NS;
   if (choice.again) {
     cost += cost_of(y, aged_live);
     used -= aged - aged_live < used ? aged - aged_live : used;
   }
-  uint64_t next = y->goal > used ? y->goal - used : 0;
-  if (next > most) next = most;
-  choice.full = (double)cost > worth * FULL_MARGIN * (double)(next + 1);
+  uint64_t next = goal > used ? goal - used : 0;
+  uint64_t dead = allocated - fresh_live + aged - aged_live;
+  choice.full = full_is_better(y, cost, next, goal, allocated, dead) &&
+                (double)cost > worth * FULL_MARGIN * (double)((next < most ? next : most) + 1);
   return choice;
+}
+
+/* Young survivors are copied for a share of what they cost altogether, and only the range is fixed. */
+static bool young_slide_pays(const struct varve_heap *heap, uint64_t gained, uint64_t moved) {
+  const struct varve_yield *y = &heap->yield;
+  uint64_t used = used_blocks(heap), allocated = used > y->used ? used - y->used : 0;
+  return (double)gained * price(y, allocated) >= (double)cost_of(y, moved) / YOUNG_SLIDE;
+}
+
+bool varve__policy_slide_pays(const struct varve_heap *heap, uint64_t gained, uint64_t moved, uint64_t dead) {
+  uint64_t budget = varve__sizing_budget(heap, used_blocks(heap) - dead);
+  if (heap->options.move_everything || gained * SLIDE_PAYS >= budget) return true;
+  return heap->space.cut && young_slide_pays(heap, gained, moved);
 }
 
 /* The epoch of what survived one collection only; 0: there is none. */
@@ -192,7 +236,8 @@ static struct varve_choice choose(const struct varve_heap *heap) {
   uint64_t used = used_blocks(heap), allocated = used > y->used ? used - y->used : 0;
   uint64_t most = heap->recycling.on ? heap->options.cache_budget >> VARVE__BLOCK_SHIFT : UINT64_MAX;
   uint8_t aged = aged_epoch(heap);
-  return varve__policy_choose(y, allocated, aged ? heap->ages.live[aged] >> VARVE__BLOCK_SHIFT : 0, most);
+  return varve__policy_choose(y, allocated, aged ? heap->ages.live[aged] >> VARVE__BLOCK_SHIFT : 0,
+                              heap->sizing.full_at, varve__remembered_count(heap), most);
 }
 
 /* Full collections that followed each other, and would have been full anyway. */
@@ -214,12 +259,15 @@ struct varve_cut varve__policy_cut(const struct varve_heap *heap, enum varve_ext
 
 static uint64_t smooth(uint64_t old, uint64_t now) { return old ? (old * 3 + now) / 4 : now; }
 
-/* A pause in which a thread was not running says little, so it is cut down. */
-static void learn_cost(struct varve_yield *y, uint64_t cost, uint64_t survived) {
-  uint64_t expected = y->fixed + (survived >> 10) * y->each;
+/* The time goes to that of the three which is expected to have taken most of it. A pause in which a thread was not running
+ * says little, so it is cut down. */
+static void learn_cost(struct varve_yield *y, uint64_t cost, uint64_t survived, uint64_t remembered) {
+  uint64_t copy = (survived >> 10) * y->each, look = remembered * y->look / 16, expected = y->fixed + copy + look;
   if (cost > 4 * expected) cost = 4 * expected;
-  if (survived < KNOWN_BYTES) y->fixed = smooth(y->fixed, cost);
-  else y->each = smooth(y->each, (cost > y->fixed ? cost - y->fixed : 0) / (survived >> 10) + 1);
+  uint64_t rest = cost > expected ? cost - expected : 0, less = cost < expected ? expected - cost : 0;
+  if (copy >= look && copy > y->fixed) y->each = smooth(y->each, (copy + rest - (less < copy ? less : copy)) / (survived >> 10) + 1);
+  else if (look > y->fixed) y->look = smooth(y->look, (look + rest - (less < look ? less : look)) * 16 / remembered + 1);
+  else y->fixed = smooth(y->fixed, y->fixed + rest - (less < y->fixed ? less : y->fixed) + 1);
 }
 
 static void learn_survival(uint64_t *survival, uint64_t live_words, uint64_t blocks) {
@@ -227,20 +275,35 @@ static void learn_survival(uint64_t *survival, uint64_t live_words, uint64_t blo
   if (blocks) *survival = (*survival + 3 * (now < 1024 ? now : 1024)) / 4;
 }
 
+/* A full collection: how much of what was old has died. */
+static void learn_decay(const struct varve_heap *heap, struct varve_yield *y, uint64_t allocated) {
+  const struct varve_plan *plan = heap->plan;
+  uint64_t young = (atomic_load_explicit(&plan->fresh_words, memory_order_relaxed) +
+                    atomic_load_explicit(&plan->aged_words, memory_order_relaxed)) / VARVE__BLOCK_WORDS;
+  uint64_t lives = heap->current.survived >> VARVE__BLOCK_SHIFT, before = y->used - y->aged;
+  uint64_t now = lives > young ? lives - young : 0;
+  uint64_t died = before > now ? before - now : 0, since = y->allocated + allocated;
+  if (since) y->decay = (y->decay + 3 * (died * 1024 / since)) / 4;
+}
+
 void varve__policy_note_yield(struct varve_heap *heap) {
   struct varve_yield *y = &heap->yield;
   const varve_collection_stats *stats = &heap->current;
   uint8_t newest = (uint8_t)(stats->epochs - 1), cut = heap->space.cut;
   uint64_t before = stats->live_before / VARVE__BLOCK_BYTES, allocated = before > y->used ? before - y->used : 0;
-  learn_cost(y, stats->total_ns - stats->stop_ns, stats->survived);
+  y->lines = cut ? atomic_load_explicit(&heap->remembered.lines, memory_order_relaxed) : 0;
+  learn_cost(y, stats->total_ns - stats->stop_ns, stats->survived, cut ? stats->remembered + y->lines : 0);
   learn_survival(&y->survival, atomic_load_explicit(&heap->plan->fresh_words, memory_order_relaxed), allocated);
   if (y->aged && cut < newest)
     learn_survival(&y->survival_again, atomic_load_explicit(&heap->plan->aged_words, memory_order_relaxed), y->aged);
   else y->survival_again -= y->survival_again / FORGET;
+  if (!cut) learn_decay(heap, y, allocated);
   y->fulls = cut ? 0 : y->fulls + 1;
   y->cost = cut ? y->cost + stats->total_ns : stats->total_ns;
   y->allocated = cut ? y->allocated + allocated : 0;
   y->used = used_blocks(heap);
+  if (!cut) y->full_cost = stats->total_ns;
+  if (!cut) y->full_live = y->used;
   y->aged = cut ? stats->survived >> VARVE__BLOCK_SHIFT : 0;
 }
 

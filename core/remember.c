@@ -19,6 +19,8 @@
 
 #define LISTS_FIRST 64u
 #define LINE_WORDS 8u
+#define ENTRIES_AHEAD 16u
+#define ENTRY_REACH 32u /* bytes from a header to what is fetched with it */
 
 /* ---- listing ---- */
 
@@ -163,6 +165,7 @@ static uint64_t line_slots(const struct varve_layout_entry *layout, uint64_t fir
 /* One noted line of a large array. @return whether it still is. Atomic: markers read the first line's byte, with the seven
  * behind it, to see that the object is marked. */
 static bool visit_line(struct varve_sieve *sieve, varve_object *object, size_t line, uint8_t *note) {
+  ++sieve->lines;
   uint64_t words = varve_object_bytes(object) / 8;
   const struct varve_layout_entry *layout = layout_of(sieve->heap, object);
   sieve->found = sieve->needed = false;
@@ -205,12 +208,21 @@ static void take_off(varve_object **entry) {
   *entry = NULL;
 }
 
+/* A remembered object is mostly in no cache. */
+static void fetch_entry(const struct varve_remembered_list *list, uint32_t i) {
+  if (i >= list->count || !list->entries[i]) return;
+  __builtin_prefetch(list->entries[i], 1);
+  __builtin_prefetch((const char *)list->entries[i] + ENTRY_REACH);
+}
+
 /* A listed object of the range may be dead, and is not looked at. */
 void varve__remembered_visit(struct varve_sieve *sieve, uint32_t index) {
   struct varve_space *space = &sieve->heap->space;
   struct varve_remembered_list *list = sieve->heap->remembered.lists[index];
+  for (uint32_t i = 0; i < ENTRIES_AHEAD; ++i) fetch_entry(list, i);
   for (uint32_t i = 0; i < list->count; ++i) {
     varve_object **entry = &list->entries[i];
+    fetch_entry(list, i + ENTRIES_AHEAD);
     if (!*entry) continue;
     if (space_in_range(space, space_block(space, (uint64_t)(uintptr_t)*entry))) *entry = NULL;
     else if (!visit_object(sieve, *entry)) take_off(entry);

@@ -36,6 +36,7 @@ struct varve_sieve {
   struct varve_heap *heap;
   struct varve_visitor *visitor;
   bool marking;       /* the mark pass */
+  uint64_t lines;     /* noted ones that were looked at */
   bool found, needed; /* of the object or line looked at: it refers into the range; a later cut may need to know it */
   struct varve_visitor own; /* for trace functions */
 };

@@ -55,7 +55,7 @@ static void return_to_running(struct varve__mutator *mutator, uint32_t from) {
 
 /* Under stress nothing fits the inline path, so that every allocation is counted in the slow one. */
 static uintptr_t open_limit(const struct varve__mutator *mutator) {
-  return mutator->head.heap->options.stress_period ? VARVE__EMPTY_LIMIT : mutator->tlab_end;
+  return heap_setting(&mutator->head.heap->options.stress_period) ? VARVE__EMPTY_LIMIT : mutator->tlab_end;
 }
 
 #ifdef VARVE_PLANT_LOST_POKE

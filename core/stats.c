@@ -100,7 +100,8 @@ static void read_present(const varve_heap *heap, varve_heap_stats *out) {
   out->bytes_committed = committed * (VARVE__REGION_BYTES + VARVE__SIDE_BYTES);
   out->bytes_metadata = metadata_bytes(heap);
   out->mutators = atomic_load_explicit(&heap->mutator_count, memory_order_relaxed);
-  out->workers = heap->options.workers;
+  out->bytes_external = atomic_load_explicit(&heap->sizing.external, memory_order_relaxed);
+  out->workers = heap_setting(&heap->options.workers);
 }
 
 void varve_heap_stats_get(const varve_heap *heap, varve_heap_stats *out) {
@@ -161,6 +162,7 @@ static void put_sizes(struct line *line, const varve_collection_stats *stats) {
   if (stats->blocks_dense) put(line, ", kept %llu dense", (unsigned long long)stats->blocks_dense);
   if (stats->blocks_pinned) put(line, ", kept %llu pinned", (unsigned long long)stats->blocks_pinned);
   if (stats->blocks_gainless) put(line, ", kept %llu gainless", (unsigned long long)stats->blocks_gainless);
+  if (stats->blocks_put_off) put(line, ", put off %llu", (unsigned long long)stats->blocks_put_off);
   put(line, ", freed %llu %s%s", COUNT(stats->blocks_freed, "block"));
   put(line, " %llu %s%s", COUNT(stats->regions_freed, "region"));
   if (stats->large_freed) put(line, " %llu large", (unsigned long long)stats->large_freed);
@@ -174,5 +176,6 @@ size_t varve_collection_stats_print(const varve_collection_stats *stats, char *b
   put(&line, " | %llu %s%s", COUNT(stats->workers, "worker"));
   put(&line, " %llu %s%s", COUNT(stats->steals, "steal"));
   if (stats->mark_overflows) put(&line, " %llu %s%s", COUNT(stats->mark_overflows, "overflow"));
+  if (stats->next_why) put(&line, " | next at %.1f MiB (%s)", mib(stats->next_bytes), stats->next_why);
   return line.length;
 }

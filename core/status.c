@@ -35,7 +35,7 @@ static void write_line(char *line, size_t length) {
 }
 
 void varve__log(const struct varve_heap *heap, int level, const char *format, ...) {
-  if (level > (int)heap->options.log_level) return;
+  if (level > (int)heap_setting(&heap->options.log_level)) return;
   char line[1024];
   va_list arguments;
   va_start(arguments, format);

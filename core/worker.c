@@ -45,7 +45,7 @@ struct varve_workers {
 };
 
 static size_t workers_bytes(const struct varve_heap *heap) {
-  return sizeof(struct varve_workers) + heap->options.workers * sizeof(struct worker_thread);
+  return sizeof(struct varve_workers) + heap->created.workers * sizeof(struct worker_thread);
 }
 
 struct varve_workers *varve__workers_open(struct varve_heap *heap) {

@@ -29,8 +29,39 @@ VARVE_API VARVE_MUST_USE varve_status varve_heap_create(const varve_options *opt
  * @threads any that is not attached to this heap. */
 VARVE_API varve_status varve_heap_destroy(varve_heap *heap);
 
-/** The options in force, with defaults resolved (workers, heap-max, ...). */
+/** The options in force, with defaults resolved (workers, heap-max, ...). varve_heap_set changes them in place, so
+ * nobody reads them while another thread is in it. Any thread. */
 VARVE_API const varve_options *varve_heap_options(const varve_heap *heap);
+
+/** Change options while the heap lives, such as "heap-growth=50,heap-soft=100m": those that options.def marks LATER.
+ * All or nothing. Waits for a running collection, so every collection has one set of options; after that they are in
+ * force, and what the heap may still take before the next collection follows from them at once.
+ *
+ *   heap-max   from 4 MiB to what it was at creation (0: that). If more is in use, the next allocation that needs
+ *              memory collects, and the limit is what is in use until a collection leaves less. Memory above it goes
+ *              back to the system.
+ *   workers    from 1 to what they were at creation (0: that).
+ *   stress     for each mutator from its next slow allocation on.
+ *
+ * VARVE_OPTIONS has no say here: what the environment set at creation can be changed.
+ *
+ * @return VARVE_OK; VARVE_ARGUMENT for a null pointer; VARVE_OPTION when an option is unknown, cannot change, is out of
+ *         range or does not fit another; the detail names it, and nothing changed.
+ * @threads any, attached (running or native) or not; not from a callback of the heap. May make system calls. Moves no
+ *          objects. */
+VARVE_API VARVE_MUST_USE varve_status varve_heap_set(varve_heap *heap, const char *list, varve_error *error);
+
+/** Tell the heap that its objects hold so many bytes more outside it: buffers, files mapped, memory of a device.
+ * Negative: so many fewer, when such memory is freed. They count as in use towards heap-growth, heap-sizing and
+ * heap-soft, and as allocated towards the next collection, which this may bring forward to the next allocation that
+ * needs memory, but does not run itself. They do not count towards heap-max. Whatever their total is, 2 MiB and a
+ * sixteenth of it may always be allocated between two collections, as far as heap-max has room for it.
+ *
+ * The total never goes below 0, nor above 2^60 bytes.
+ * Cheap: two or three atomic operations, no lock, no system call.
+ * @return VARVE_OK, or VARVE_THREAD when the mutator is in native state or of another thread; nothing was counted then.
+ * @threads the mutator's own, running. Which mutator tells is the same. */
+VARVE_API varve_status varve_external_add(varve_mutator *mutator, int64_t bytes);
 
 /** Run a full collection now. Objects move: every address the caller holds outside registered roots is void.
  * When several threads ask at once, one collection serves them all.
@@ -39,8 +70,9 @@ VARVE_API const varve_options *varve_heap_options(const varve_heap *heap);
 VARVE_API varve_status varve_collect(varve_mutator *mutator);
 
 /** Collect what was allocated since the last collection, as far as older objects and roots do not refer to it; what
- * survives counts as older from now on. Cheap when little survives. Without ages (options.def) a full collection. Objects
- * move, and errors are, as above. */
+ * survives counts as older from now on. Cheap when little survives. A full collection without ages (options.def), and
+ * while stores are not remembered, because in the last collections hardly anything had died young. Objects move, and
+ * errors are, as above. */
 VARVE_API varve_status varve_collect_newest(varve_mutator *mutator);
 
 /** Stop the world and verify the whole heap: roots, objects, slots, tables. Works in every build.

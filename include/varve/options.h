@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* options.h -- what a heap can be told at creation. The table is options.def. */
+/* options.h -- what a heap can be told at creation, and part of it later (varve_heap_set). The table is options.def. */
 #ifndef VARVE_OPTIONS_H
 #define VARVE_OPTIONS_H
 
@@ -17,13 +17,18 @@ typedef void varve_log_fn(void *context, int level, const char *line);
  *  May read the figures and memory outside the heap; must not call the library. */
 typedef void varve_collection_fn(void *context, const varve_collection_stats *stats);
 
+/** The values of heap_sizing, in the order of their names in options.def. */
+enum varve_heap_sizing { VARVE_SIZING_GROWTH, VARVE_SIZING_ADAPTIVE, VARVE_SIZING_FIXED };
+
 typedef struct varve_options {
   size_t size; /* sizeof(varve_options), set by varve_options_init */
-#define VARVE_SIZE(field, name, def, min, max, help) uint64_t field;
-#define VARVE_COUNT(field, name, def, min, max, help) uint32_t field;
+#define VARVE_SIZE(field, name, def, min, max, when, help) uint64_t field;
+#define VARVE_COUNT(field, name, def, min, max, when, help) uint32_t field;
+#define VARVE_CHOICE(field, name, def, choices, when, help) uint32_t field;
 #include "varve/options.def"
 #undef VARVE_SIZE
 #undef VARVE_COUNT
+#undef VARVE_CHOICE
   varve_log_fn *log;                  /* NULL: lines go to stderr */
   varve_collection_fn *on_collection; /* NULL: nobody is told */
   void *context;                      /* handed to both */

@@ -40,10 +40,14 @@ typedef struct varve_collection_stats {
      others of their group that none would have come free, or too few to be worth the fix-up of the whole heap. When these
      are all, nothing moved and nothing was fixed. */
   uint64_t blocks_dense, blocks_pinned, blocks_gainless;
+  uint64_t blocks_put_off; /* left for the next collection, for slide-budget was spent */
   uint64_t blocks_freed, regions_freed;
   uint64_t large_freed, large_moved;
   uint64_t mark_overflows; /* objects left to a later round because the segment pool was empty */
   uint64_t steals;
+  uint64_t next_bytes;  /* in use when the next one comes, as decided at the end; less when external bytes are added */
+  const char *next_why; /* the rule that set it: "growth", "square root", "heap-initial", "soft limit", "gc-cpu",
+                           "at least what is wanted", "heap-max" or "cache"; a literal */
   varve_worker_stats worker[VARVE_STATS_WORKERS];
 } varve_collection_stats;
 
@@ -59,6 +63,7 @@ typedef struct varve_heap_stats {
   uint64_t give_back_ns;      /* time that took, of the threads that requested collections, outside pauses */
   uint64_t bytes_metadata;    /* the collector's own tables from its metadata arenas */
   uint64_t heap_limit;        /* the size at which the next collection comes */
+  uint64_t bytes_external;    /* held outside by objects, as varve_external_add was told */
   uint32_t mutators, workers;
   uint64_t pauses[VARVE_PAUSE_BUCKETS]; /* histogram: 8 buckets per power of two, from 1 ns */
   uint64_t stops[VARVE_PAUSE_BUCKETS];  /* time-to-stop in the same buckets */

@@ -72,15 +72,19 @@ VARVE_API void varve_init_bulk(varve_mutator *mutator, void *object, varve_word 
 /* Ref words: atomic words in a Ref slab or a tracked Ref array (root.h); `refs` is the set the word lives in.
  * Loads acquire and stores release, so that an object written before it was published is seen whole. */
 
-/** The slot is no word of the set: say so, and end the process. */
-VARVE_API void varve_ref_fail(varve_refs *refs, const varve_word *slot) __attribute__((noreturn, cold));
+/** The slow half of the note: the slot is beyond the extent of the set. It is no word of the set, so the process ends. */
+VARVE_API void varve_ref_note_slow(varve_refs *refs, const varve_word *slot) __attribute__((cold));
 
-/** Note that a word of the set is written. The note is looked at in pauses, so any time before the next safepoint will do. */
+/** Note that a word of the set is about to be written; before the store, so that a slow half could still see the word
+ *  that is about to be lost. */
 static inline void varve_ref_note(varve_refs *refs, const varve_word *slot) {
 #if VARVE_AGES
   const varve_notes *notes = (const varve_notes *)refs;
   uintptr_t at = (uintptr_t)slot, offset = (at - notes->base) & notes->within;
-  if (VARVE_UNLIKELY(offset >= __atomic_load_n(&notes->extent, __ATOMIC_ACQUIRE))) varve_ref_fail(refs, slot);
+  if (VARVE_UNLIKELY(offset >= __atomic_load_n(&notes->extent, __ATOMIC_ACQUIRE))) {
+    varve_ref_note_slow(refs, slot);
+    return;
+  }
   uint8_t *table = (uint8_t *)__atomic_load_n(&notes->table, __ATOMIC_RELAXED);
   uint8_t *note = table + (at & notes->keep) + (offset >> notes->shift);
   if (!__atomic_load_n(note, __ATOMIC_RELAXED)) __atomic_store_n(note, 1, __ATOMIC_RELAXED);
@@ -93,8 +97,8 @@ static inline varve_word varve_ref_load(const varve_word *slot) { return __atomi
 
 static inline void varve_ref_store(varve_mutator *mutator, varve_refs *refs, varve_word *slot, varve_word word) {
   (void)mutator;
-  __atomic_store_n(slot, word, __ATOMIC_RELEASE);
   varve_ref_note(refs, slot);
+  __atomic_store_n(slot, word, __ATOMIC_RELEASE);
 }
 
 static inline varve_word varve_ref_exchange(varve_mutator *mutator, varve_refs *refs, varve_word *slot,

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""conclusions.py -- the lines at the head of BENCHMARKS.md, computed: time, memory, explicit free, pauses, losses."""
+"""conclusions.py -- the lines at the head of BENCHMARKS.md, computed: time, ages, memory, malloc, pauses, losses."""
 import textwrap
 
-from comparison import tables
+from comparison import contenders, tables
 from comparison.figures import bench_text, factor_text, geometric_mean
 
 MALLOCS = ("glibc", "jemalloc", "mimalloc")
@@ -10,7 +10,12 @@ MALLOCS = ("glibc", "jemalloc", "mimalloc")
 
 def limited(figures):
     """The collectors that hold to a limit, as Varve does."""
-    return [c.name for c in figures.contenders() if c.bounded == "limit" and c.name != "varve"]
+    return [c.name for c in figures.contenders() if c.bounded == "limit" and c.name not in contenders.VARVE]
+
+
+def forms(figures):
+    """Varve as it is, and its other forms, as far as they ran."""
+    return [c.name for c in figures.contenders() if c.name in contenders.VARVE]
 
 
 def fastest(figures, bench, factor, names):
@@ -31,13 +36,27 @@ def time(figures):
             f"{', '.join(means)}.")
 
 
+def ages(figures):
+    """Varve beside itself without ages."""
+    factor = figures.reference()
+    ratios = figures.ratios("varve-full", factor)
+    if not ratios:
+        return None
+    everywhere = [f"{geometric_mean(found):.2f} at {factor_text(size)}" for size in figures.factors()
+                  if size != factor and (found := figures.ratios("varve-full", size))]
+    others = f"; {', '.join(everywhere)}" if everywhere else ""
+    return (f"**Ages.** Without them, so with full collections only (varve-full), Varve takes "
+            f"{geometric_mean(ratios):.2f} times the time at {factor_text(factor)} (geometric mean; "
+            f"{min(ratios):.2f} to {max(ratios):.2f}){others}.")
+
+
 def memory(figures):
     least = figures.factors()[0] if figures.factors() else None
     runs = tables.bounded_runs(figures)
     if not runs:
         return None
     kept = sum(run["rss"] <= bound for run, bound in runs)
-    counts = [(name, *figures.completed(name, least)) for name in ["varve", *limited(figures)]]
+    counts = [(name, *figures.completed(name, least)) for name in [*forms(figures), *limited(figures)]]
     completed = ", ".join(f"{name} {done} of {tried}" for name, done, tried in counts)
     return (f"**Small heaps.** In {factor_text(least)} these complete: {completed}.{smallest(figures)} Varve's "
             f"process stayed below its limit x {tables.ROUND} + {tables.BESIDES // tables.MIB} MiB in {kept} of "
@@ -73,20 +92,22 @@ def explicit_free(figures):
 
 
 def pauses(figures):
-    factor, longest = figures.reference(), []
-    for name in ["varve", *limited(figures)]:
+    factor, found = figures.reference(), []
+    for name in [*forms(figures), *limited(figures)]:
         cells = [cell for bench in figures.benches() if (cell := figures.cell(bench, name, factor)) and cell.ok]
-        found = [value for cell in cells for value in cell.values("pause_max_ms")]
-        longest += [f"{name} {tables.milliseconds(max(found))} ms"] if found else []
-    if not longest:
+        high = [value for cell in cells if (value := cell.median("pause_p99_ms")) is not None]
+        longest = [value for cell in cells for value in cell.values("pause_max_ms")]
+        if high and longest:
+            found.append(f"{name} {tables.milliseconds(max(high))} and {tables.milliseconds(max(longest))}")
+    if not found:
         return None
-    return (f"**Longest pause** at {factor_text(factor)}, over all programs: {', '.join(longest)}. Varve collects in "
-            "the pause and nowhere else.")
+    return (f"**Pauses** at {factor_text(factor)} in ms, the worst program's 99th percentile and the longest of all: "
+            f"{', '.join(found)}. Varve collects in the pause and nowhere else.")
 
 
 def losses(figures):
     found = figures.losses()
-    compared = sum(name != "varve" and cell.ok for (_, name, _), cell in figures.cells.items())
+    compared = sum(name not in contenders.VARVE and cell.ok for (_, name, _), cell in figures.cells.items())
     if not compared:
         return None
     clear = sum(loss.clear for loss in found)
@@ -106,5 +127,5 @@ def wrap(text, indent=""):
 
 
 def lines(figures):
-    found = [line(figures) for line in (time, memory, explicit_free, pauses, losses)]
+    found = [line(figures) for line in (time, ages, memory, explicit_free, pauses, losses)]
     return "\n".join(wrap(f"* {text}", "  ") for text in found if text)

@@ -28,6 +28,7 @@ class Contender:
     java: tuple = ()               # options of the virtual machine
     settings: dict = field(default_factory=dict)  # environment; {limit} and {overhead} stand for the heap
     how: str = ""
+    form_of: str = ""              # another contender: a setting of the same thing, which is no peer of it
 
     def repeats(self, warm=WARM_UPS):
         """How often one process runs the program."""
@@ -57,6 +58,8 @@ class Contender:
 
 CONTENDERS = [
     Contender("varve", "varve", "limit", heap_option=True, how="`--heap`; collects on all cores"),
+    Contender("varve-full", "varve", "limit", heap_option=True, settings={"VARVE_OPTIONS": "ages=0"}, form_of="varve",
+              how="Varve without ages (`ages=0`): every collection takes the whole heap"),
     Contender("boehm", "boehm", "limit", heap_option=True,
               how="`--heap`; marks on all cores; conservative, moves nothing"),
     Contender("java-serial", "java", "limit", java=("-XX:+UseSerialGC",), how="`-Xms` = `-Xmx`; generations"),
@@ -74,6 +77,7 @@ CONTENDERS = [
     Contender("ocaml-default", "ocaml", "free", how="its own `space_overhead`"),
 ]
 BY_NAME = {contender.name: contender for contender in CONTENDERS}
+VARVE = [contender.name for contender in CONTENDERS if "varve" in (contender.name, contender.form_of)]
 
 
 def available(implementations, only=None):

@@ -3,6 +3,7 @@
 
 A ratio is a contender's median time divided by Varve's at the same heap size: above 1, Varve is the faster. Contenders
 without a bound are compared with Varve at the reference factor, the one nearest to twice the live size.
+Another form of Varve has a ratio like the others, but is no peer, so that Varve loses nothing to it.
 A loss is a ratio below 1, or a program that Varve does not complete and another does; it is clear when even the
 slowest run of the other is faster than Varve's fastest, and both ran more than once.
 """
@@ -97,7 +98,7 @@ class Figures:
         return sum(cell.ok for cell in tried), len(tried)
 
     def losses(self):
-        found = [self.loss(*key) for key in self.cells if key[1] != "varve"]
+        found = [self.loss(*key) for key in self.cells if key[1] not in contenders.VARVE]
         order = {bench: place for place, bench in enumerate(self.benches())}
         return sorted((loss for loss in found if loss),
                       key=lambda loss: (order[loss.bench], loss.factor or math.inf, loss.contender))

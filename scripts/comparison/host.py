@@ -33,6 +33,6 @@ def judge(finished, program):
     row = row_of(finished.out, program)
     if record["outcome"] == "ok" and (not row or row["result"] != "right"):
         record["outcome"] = "bad output"
-    for name in ("collections", "pause_p50", "pause_max", "allocated", "live"):
+    for name in ("collections", "pause_p50", "pause_p99", "pause_max", "allocated", "live"):
         record[name] = row[name] if row else None
     return record

@@ -6,7 +6,8 @@ import tempfile
 
 SCRIPT = pathlib.Path(__file__).resolve().parent.parent / "peers.gnuplot"
 COLOURS = {
-    "varve": "#000000", "boehm": "#e69f00", "java-serial": "#56b4e9", "java-parallel": "#0072b2", "java-g1": "#24348c",
+    "varve": "#000000", "varve-full": "#c0202a", "boehm": "#e69f00", "java-serial": "#56b4e9",
+    "java-parallel": "#0072b2", "java-g1": "#24348c",
     "go": "#009e73", "ocaml": "#d55e00", "glibc": "#909090", "jemalloc": "#cc79a7", "mimalloc": "#8c6d31",
     "go-default": "#009e73", "ocaml-default": "#d55e00",
 }

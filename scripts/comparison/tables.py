@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """tables.py -- the tables of BENCHMARKS.md about whole programs."""
+import itertools
+
 from comparison import contenders, host, programs
 from comparison.figures import bench_text, geometric_mean
 
@@ -7,6 +9,7 @@ MIB = 2 ** 20
 ROUND = 1.025          # what Varve's side tables may take beside its limit,
 BESIDES = 8 * MIB      # and what the process may take beside its heap
 NOTHING = "-"
+PERCENTS = (50, 95, 99)           # of pauses
 
 
 def markdown(header, rows):
@@ -81,11 +84,14 @@ def work(figures, bench):
 
 
 def pauses(figures, bench):
+    """Percentiles are medians over the runs; the longest is that of all runs."""
     def text(name, factor, cell):
-        middle, longest = cell.median("pause_p50_ms"), cell.values("pause_max_ms")
-        if not cell.ok or middle is None:
+        longest = cell.values("pause_max_ms")
+        if not cell.ok or not longest:
             return NOTHING
-        return f"{milliseconds(middle)} / {milliseconds(max(longest))} ({cell.median('collections') or 0:g})"
+        percentiles = [cell.median(f"pause_p{percent}_ms") for percent in PERCENTS]
+        shown = [milliseconds(value) if value is not None else NOTHING for value in [*percentiles, max(longest)]]
+        return f"{' / '.join(shown)} ({cell.median('collections') or 0:g})"
     return bench_table(figures, bench, text)
 
 
@@ -151,16 +157,19 @@ def bound_of(limit):
 
 
 def bounded_runs(figures):
-    """Varve's runs under a limit, completed or not, as (run, bound)."""
+    """The runs of all forms of Varve under a limit, completed or not, as (run, bound)."""
     return [(run, bound_of(run["limit"])) for (_, name, factor), cell in figures.cells.items()
-            if name == "varve" and factor for run in cell.runs if run.get("rss")]
+            if name in contenders.VARVE and factor for run in cell.runs if run.get("rss")]
 
 
 def bounds(figures):
+    """A row for each form of Varve."""
     rows = []
-    for bench in figures.benches():
-        cells = [figures.cell(bench, "varve", factor) for factor in figures.factors()]
-        rows.append([bench_text(bench)] + [bound_text(cell) if cell else "" for cell in cells])
+    for bench, name in itertools.product(figures.benches(), contenders.VARVE):
+        cells = [figures.cell(bench, name, factor) for factor in figures.factors()]
+        form = "" if name == "varve" else f", {name}"
+        if any(cells):
+            rows.append([bench_text(bench) + form] + [bound_text(cell) if cell else "" for cell in cells])
     return markdown(["", *[f"{factor:g} x live" for factor in figures.factors()]], rows)
 
 
@@ -176,10 +185,10 @@ def hosts(figures):
     rows = []
     for (program, heap), cell in figures.hosts.items():
         run = cell.runs[0]
-        shown = [spread(cell), peak(cell), run["collections"], run["pause_p50"], run["pause_max"], run["allocated"],
-                 run["live"]] if cell.ok else [cell.failure] + [NOTHING] * 6
+        shown = [spread(cell), peak(cell), run["collections"], run["pause_p50"], run.get("pause_p99") or NOTHING,
+                 run["pause_max"], run["allocated"], run["live"]] if cell.ok else [cell.failure] + [NOTHING] * 7
         rows.append([program, heap, *shown])
-    header = ["program", "heap", "seconds", "peak MiB", "collections", "pause p50", "max", "allocated", "live"]
+    header = ["program", "heap", "seconds", "peak MiB", "collections", "pause p50", "p99", "max", "allocated", "live"]
     return markdown(header, rows)
 
 

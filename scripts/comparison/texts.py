@@ -40,7 +40,7 @@ figure against its limit.
 
 METHOD = """## Whole programs: method
 
-Eight programs, written once for Varve and again for each of the others, to one specification
+Twelve programs, written once for Varve and again for each of the others, to one specification
 ([tests/programs/README.md](tests/programs/README.md)); every run must print the same checksum.
 
 {programs}
@@ -63,6 +63,11 @@ Eight programs, written once for Varve and again for each of the others, to one 
 * **Memory** is the peak of the process (`ru_maxrss`); below 20 MiB or so it is not known: a dash.
 * **Failures** are results. A contender that fails in one run of several has failed there. *Refused*: the heap is below
   the least that it takes. *Impossible*: the program cannot be written for it.
+* **varve-full** is another form of Varve, not a peer: it is in the tables, with its ratio to Varve, and Varve loses
+  nothing to it.
+* **Pauses** are listed by each run; percentiles are medians over the runs, "longest" is that of all. Most of a
+  generational collector's pauses are young ones, so that the median alone says little. OCaml tells none but those it is
+  asked for, Java's have whole milliseconds.
 * **Losses** are ratios below 1, or programs that only the other completes; clear ones are outside the spreads of
   several runs. Contenders without a bound are compared with Varve at {reference:g} x live.
 * Measured with `{command}`.{absent}"""
@@ -94,7 +99,7 @@ CPU seconds / seconds in collections
 
 {work}
 
-Pauses in ms: median / longest (collections)
+Pauses in ms: median / 95th percentile / 99th / longest (collections)
 
 {pauses}
 
@@ -110,8 +115,8 @@ least 20 s).
 
 BOUNDS = """## Is the limit kept?
 
-The bound for a process with Varve is its limit x {round} + {besides} MiB: side tables, stacks, the program itself. The
-largest peak of all runs, and the bound, in MiB; **bold** where it was broken.
+The bound for a process with Varve, with ages or without, is its limit x {round} + {besides} MiB: side tables, stacks,
+the program itself. The largest peak of all runs, and the bound, in MiB; **bold** where it was broken.
 
 {table}"""
 

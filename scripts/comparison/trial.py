@@ -42,8 +42,8 @@ def pause_figures(pauses):
     if not pauses:
         return {}
     ordered = sorted(pauses)
-    return {"pause_p50_ms": percentile(ordered, 50), "pause_p99_ms": percentile(ordered, 99),
-            "pause_max_ms": ordered[-1]}
+    return {"pause_p50_ms": percentile(ordered, 50), "pause_p95_ms": percentile(ordered, 95),
+            "pause_p99_ms": percentile(ordered, 99), "pause_max_ms": ordered[-1]}
 
 
 def figures_of(out):

@@ -78,10 +78,12 @@ const char *bench_text(const char *format, ...) __attribute__((format(printf, 1,
 uint64_t now_ns(void);
 uint64_t cpu_ns(void); /* of the calling thread; a system call, so for milliseconds and more */
 unsigned machine_cores(void);
+int machine_core(void); /* that the calling thread is on */
+void machine_leave_core(int core); /* the calling thread stays on the others, if there are any */
 size_t machine_l2_bytes(void);
 void machine_print(const struct bench *bench);
 /* Populated memory, huge pages by advice, kept from call to call: slot is one of these. */
-enum { ARENA_RAW, ARENA_COPY, ARENA_WORDS, ARENA_ADDRESSES, ARENAS };
+enum { ARENA_RAW, ARENA_COPY, ARENA_WORDS, ARENA_ADDRESSES, ARENA_ORDER, ARENAS };
 void *arena(unsigned slot, size_t bytes);
 void die(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 static inline void escape(const void *p) { __asm__ volatile("" : : "r"(p) : "memory"); }
@@ -109,6 +111,9 @@ double limit_bump_ns(unsigned words, size_t objects);     /* an object: header a
 /* Visit 1 << bits objects of 32 bytes in random order, prefetched: set the mark bits of each by an atomic OR, read its
  * two references. Wall time. */
 double limit_visit_ns(unsigned bits, unsigned threads);
+/* The same for these objects of 32 bytes in this order; then copy them, from where each is, in the order of `at`, one
+ * behind the other. With two threads in wall time. */
+double limit_trace_ns(const uint64_t *order, const uint64_t *at, size_t count, unsigned threads);
 /* Forwarding look-ups, prefetched, through side tables for `heap` bytes, a power of two; in order or at random. */
 double limit_lookup_ns(uint64_t heap, size_t lookups, bool random);
 double limit_summary_ns(uint64_t heap); /* clear and count a bitmap of 1 bit a word */
@@ -133,6 +138,7 @@ struct pair {
 void host_open(struct host *host, uint64_t heap_max, uint64_t heap_initial, const char *options);
 void host_close(struct host *host);
 void host_collect(struct host *host);
+void host_collect_newest(struct host *host);
 /* A phase of the last collection in processor time, for heaps with one worker. The share of the whole collection is
  * taken for that of the phase; a phase shorter than a scheduler's turn is left as it is. */
 double host_phase_ns(const struct host *host, uint64_t phase_ns);
@@ -151,6 +157,9 @@ void bench_refs(struct bench *bench);
 void bench_stop(struct bench *bench);
 void bench_poll(struct bench *bench);
 void bench_full(struct bench *bench);
+void bench_young(struct bench *bench);
+void bench_barrier(struct bench *bench);
+void bench_notes(struct bench *bench);
 void bench_metadata(struct bench *bench);
 void bench_sizes(struct bench *bench);
 

@@ -35,13 +35,16 @@ void host_close(struct host *host) {
   if (varve_heap_destroy(host->heap) != VARVE_OK) die("destroy");
 }
 
-void host_collect(struct host *host) {
+static void collect(struct host *host, varve_status how(varve_mutator *me)) {
   uint64_t cpu = cpu_ns(), wall = now_ns();
-  if (varve_collect(host->me) != VARVE_OK) die("collect");
+  if (how(host->me) != VARVE_OK) die("collect");
   cpu = cpu_ns() - cpu, wall = now_ns() - wall;
   host->share = wall > cpu ? (double)cpu / (double)wall : 1;
   if (!varve_collection_stats_get(host->heap, &host->last)) die("no figures");
 }
+
+void host_collect(struct host *host) { collect(host, varve_collect); }
+void host_collect_newest(struct host *host) { collect(host, varve_collect_newest); }
 
 double host_phase_ns(const struct host *host, uint64_t phase_ns) {
   return (double)phase_ns * (phase_ns < TURN_NS ? 1 : host->share);

@@ -100,6 +100,89 @@ double limit_visit_ns(unsigned bits, unsigned threads) {
   return (double)((threads == 1 ? cpu_ns() : now_ns()) - began);
 }
 
+/* ---- trace and copy ---- */
+
+struct trace {
+  const uint64_t *order, *at;
+  size_t from, to, count; /* of this thread; of all */
+  uint64_t *bitmap, base;
+  char *copy;
+  _Atomic unsigned *ready, *done;
+  unsigned threads;
+  int core; /* of the first thread */
+};
+
+static inline __attribute__((always_inline)) void mark_objects(const struct trace *t, bool alone) {
+  uint64_t sum = 0;
+  for (size_t k = t->from; k < t->to; ++k) {
+    uint64_t soon = t->order[k + AHEAD < t->count ? k + AHEAD : k], index = (t->order[k] - t->base) >> 3;
+    uint64_t *line = &t->bitmap[index >> 6], bits = UINT64_C(15) << (index & 63);
+    const uint64_t *object = (const uint64_t *)(uintptr_t)t->order[k];
+    __builtin_prefetch((const void *)(uintptr_t)soon);
+    __builtin_prefetch(&t->bitmap[(soon - t->base) >> 9], 1);
+    if (alone) *line |= bits;
+    else __atomic_fetch_or(line, bits, __ATOMIC_RELAXED);
+    sum += object[0] + object[1] + object[2];
+  }
+  KEEP(sum);
+}
+
+static void copy_objects(const struct trace *t) {
+  for (size_t k = t->from; k < t->to; ++k) {
+    __builtin_prefetch((const void *)(uintptr_t)t->at[k + AHEAD < t->count ? k + AHEAD : k]);
+    memcpy(t->copy + k * 32, (const void *)(uintptr_t)t->at[k], 32);
+  }
+  escape(t->copy);
+}
+
+static void *trace_thread(void *context) {
+  struct trace *t = context;
+  if (t->from) machine_leave_core(t->core);
+  atomic_fetch_add(t->ready, 1);
+  while (atomic_load(t->ready) < t->threads) __builtin_ia32_pause();
+  if (t->threads == 1) mark_objects(t, true);
+  else mark_objects(t, false);
+  copy_objects(t);
+  atomic_fetch_add(t->done, 1);
+  return NULL;
+}
+
+static void find_bounds(const uint64_t *at, size_t count, uint64_t *low, uint64_t *high) {
+  *low = UINT64_MAX, *high = 0;
+  for (size_t k = 0; k < count; ++k) {
+    if (at[k] < *low) *low = at[k];
+    if (at[k] > *high) *high = at[k];
+  }
+}
+
+static struct trace open_trace(const uint64_t *order, const uint64_t *at, size_t count) {
+  uint64_t low, high;
+  struct trace t = {.order = order, .at = at, .to = count, .count = count, .core = machine_core()};
+  find_bounds(at, count, &low, &high);
+  t.base = low & ~UINT64_C(511);
+  t.bitmap = arena(ARENA_RAW, (high - t.base) / 64 + 64);
+  t.copy = arena(ARENA_COPY, count * 32);
+  return t;
+}
+
+double limit_trace_ns(const uint64_t *order, const uint64_t *at, size_t count, unsigned threads) {
+  _Atomic unsigned ready = 0, done = 0;
+  struct trace t[2];
+  pthread_t other;
+  t[0] = open_trace(order, at, count);
+  t[0].ready = &ready, t[0].done = &done, t[0].threads = threads;
+  t[1] = t[0];
+  if (threads == 2) t[0].to = t[1].from = count / 2;
+  if (threads == 2 && pthread_create(&other, NULL, trace_thread, &t[1]) != 0) die("no thread");
+  while (threads == 2 && !atomic_load(&ready)) __builtin_ia32_pause();
+  uint64_t began = threads == 1 ? cpu_ns() : now_ns();
+  trace_thread(&t[0]);
+  while (atomic_load(&done) < threads) __builtin_ia32_pause();
+  double spent = (double)((threads == 1 ? cpu_ns() : now_ns()) - began);
+  if (threads == 2) pthread_join(other, NULL);
+  return spent;
+}
+
 /* ---- look-ups ---- */
 
 double limit_lookup_ns(uint64_t heap, size_t lookups, bool random) {

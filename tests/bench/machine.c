@@ -36,6 +36,15 @@ unsigned machine_cores(void) {
   return sched_getaffinity(0, sizeof set, &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
 }
 
+int machine_core(void) { return sched_getcpu(); }
+
+void machine_leave_core(int core) {
+  cpu_set_t set;
+  if (core < 0 || machine_cores() < 2 || sched_getaffinity(0, sizeof set, &set) != 0) return;
+  CPU_CLR((unsigned)core, &set);
+  sched_setaffinity(0, sizeof set, &set);
+}
+
 size_t machine_l2_bytes(void) {
   long bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
   return bytes >= 1 << 18 ? (size_t)bytes : (size_t)1 << 18;

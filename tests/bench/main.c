@@ -26,6 +26,9 @@ static const struct {
   {"stop", "stopping the world", bench_stop},
   {"poll", "polls", bench_poll},
   {"full", "a whole collection", bench_full},
+  {"young", "collecting the newest objects beside a large old part", bench_young},
+  {"barrier", "stores", bench_barrier},
+  {"notes", "Ref words of which few change", bench_notes},
   {"metadata", "side tables and other memory beside the heap", bench_metadata},
   {"sizes", "footprint and smallest limit", bench_sizes},
 };

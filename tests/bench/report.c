@@ -6,7 +6,7 @@
 
 #include "bench.h"
 
-#define LINES_MAX 64u
+#define LINES_MAX 96u
 #define TEXTS 16u
 #define QUICK_NS UINT64_C(38000000000) /* after so long a quick run hurries */
 #define GROUP_NS UINT64_C(5000000000)  /* the same within one benchmark */

@@ -5,8 +5,8 @@ import json
 import subprocess
 import sys
 
-NAMES = "alloc quiet mark slide fixup plan refs stop poll full metadata sizes".split()
-MAY_BE_ZERO = {"quiet", "fixup", "metadata"}  # counts, differences and small rests
+NAMES = "alloc quiet mark slide fixup plan refs stop poll full young barrier notes metadata sizes".split()
+MAY_BE_ZERO = {"quiet", "fixup", "young", "notes", "metadata"}  # counts, differences and small rests
 
 
 def fail(text):

@@ -5,7 +5,7 @@
 The implementations are this file itself, called as `harness_test.py --implementation NAME PROGRAM SIZE ...`, in a build
 folder of its own that has little but a programs.json. Each behaves in one way:
 
-    varve          completes in any heap of at least its live size
+    varve          completes in any heap of at least its live size; without ages it is slower and pauses for longer
     boehm          completes in twice that; before that it is out of memory
     java           completes anywhere, slowly without --warm, and tells no pauses
     go             does not end when its memory is bounded
@@ -14,6 +14,7 @@ folder of its own that has little but a programs.json. Each behaves in one way:
     jemalloc       completes
     mimalloc       computes something else when there is a file `wrong` in the folder it is called in
 """
+import importlib
 import json
 import os
 import pathlib
@@ -50,6 +51,9 @@ def implementation(name, words):
         words = words[1:]
     program, size, threads = words[0], int(words[1]), int(words[2])
     speed = {"varve": 0.02, "boehm": 0.04, "java": 0.03 if "--warm" in words else 0.3}.get(name, 0.01)
+    pauses = None if name == "java" else [1.0, 3.0, 2.0]
+    if os.environ.get("VARVE_OPTIONS") == "ages=0":
+        speed, pauses = 0.05, [4.0]
     if name == "go" and os.environ.get("GOGC") == "off":
         time.sleep(60)
     if name == "ocaml":
@@ -61,7 +65,7 @@ def implementation(name, words):
         out_of_memory(name)
     wrong = name == "mimalloc" and pathlib.Path("wrong").exists()
     more = {"live": LIVE} if "--live" in words else {}
-    say_result(program, size, threads, CHECKSUM + wrong, speed, None if name == "java" else [1.0, 3.0, 2.0], **more)
+    say_result(program, size, threads, CHECKSUM + wrong, speed, pauses, **more)
 
 
 # ---- the test --------------------------------------------------------------------------------------------------------
@@ -108,7 +112,8 @@ def outcomes(build):
 
 
 EXPECTED = {
-    ("varve", 1.5): "ok", ("varve", 3.0): "ok", ("boehm", 1.5): "out of memory", ("boehm", 3.0): "ok",
+    ("varve", 1.5): "ok", ("varve", 3.0): "ok", ("varve-full", 1.5): "ok", ("varve-full", 3.0): "ok",
+    ("boehm", 1.5): "out of memory", ("boehm", 3.0): "ok",
     ("java-serial", 1.5): "ok", ("java-g1", 3.0): "ok", ("go", 1.5): "timed out", ("go-default", None): "ok",
     ("ocaml", 3.0): "impossible", ("glibc", None): "crashed", ("jemalloc", None): "ok", ("mimalloc", None): "ok",
 }
@@ -120,14 +125,14 @@ def test_outcomes(root, build):
     found = outcomes(build)
     for key, outcome in EXPECTED.items():
         check(found.get(key) == outcome, f"{key} is {found.get(key)}, not {outcome}")
-    for ratio in ("jemalloc 0.50", "boehm 2.00", "java-g1 1.50"):
+    for ratio in ("varve-full 2.50", "jemalloc 0.50", "boehm 2.00", "java-g1 1.50"):
         check(ratio in done.stdout, f"no ratio {ratio}: {done.stdout}")
     check("no bound: jemalloc, 0.50 of Varve's time" in done.stdout, f"losses: {done.stdout}")
 
 
 def test_smallest(build):
     found = {record["contender"]: record["limit"] for record in records(build, "smallest")}
-    for name, least in (("varve", LIVE), ("boehm", 2 * LIVE)):
+    for name, least in (("varve", LIVE), ("varve-full", LIVE), ("boehm", 2 * LIVE)):
         check(least <= found[name] <= 1.021 * least, f"the smallest heap of {name} is {found[name]}, not {least}")
 
 
@@ -154,6 +159,15 @@ def test_wrong_checksum(root, build):
     check(done.returncode == 1 and "wrong checksum" in done.stderr, f"a wrong checksum passes: {done.stderr}")
 
 
+def test_sizes(root):
+    sys.path.insert(0, str(root / "scripts"))
+    programs = importlib.import_module("comparison.programs").PROGRAMS
+    table = json.loads((root / "tests/programs/checksums.json").read_text())
+    check(set(table) == {program.name for program in programs}, "checksums.json and the scripts know other programs")
+    for program in programs:
+        check(str(program.full) in table[program.name], f"checksums.json lacks {program.name} {program.full}")
+
+
 def test_table_of_checksums(root, build):
     (build / "checksums.json").write_text(json.dumps({"lru": {"20000": {"1": CHECKSUM + 1}}}))
     done = peers(root, build, "--only", "varve", "--out", str(build / "table.jsonl"))
@@ -168,7 +182,8 @@ def test_report(root, build):
     check(done.returncode == 0, f"report: exit status {done.returncode}: {done.stderr}")
     page = done.stdout
     for text in ("## Machine", "### lru", "out of memory", "timed out", "crashed (SIGSEGV)", "## Not measured",
-                 "**0.010", "| copies | 64m | "):
+                 "**0.010", "| copies | 64m | ", "2.00 / 3.00 / 3.00 / 3.00 (3)", "4.00 / 4.00 / 4.00 / 4.00 (1)",
+                 "takes 2.50 times the time", "lru 20000, 1 thread, varve-full"):
         check(text in page, f"the page lacks '{text}'")
     check(not re.search(r"\{\w*\}|\bNone\b|\bnan\b", page), "the page has an unfilled place")
     tables = re.findall(r"(?:^\|.*\n)+", page, re.M)
@@ -183,6 +198,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         build = pathlib.Path(folder)
         write_programs(build)
+        test_sizes(root)
         test_outcomes(root, build)
         test_smallest(build)
         test_resume(root, build)

@@ -76,6 +76,20 @@ static void zero_asks_for_the_default(void **state) {
   refuses("granule=0", "granule");
 }
 
+static void choices(void **state) {
+  (void)state;
+  assert_int_equal(options.heap_sizing, VARVE_SIZING_GROWTH);
+  assert_int_equal(parse("heap-sizing=adaptive"), VARVE_OK);
+  assert_int_equal(options.heap_sizing, VARVE_SIZING_ADAPTIVE);
+  assert_int_equal(parse("heap-sizing=fixed,heap-sizing=growth"), VARVE_OK);
+  assert_int_equal(options.heap_sizing, VARVE_SIZING_GROWTH);
+  refuses("heap-sizing=", "growth|adaptive|fixed");
+  refuses("heap-sizing=1", "growth|adaptive|fixed");
+  refuses("heap-sizing=Fixed", "heap-sizing=Fixed");
+  refuses("heap-sizing=fixe", "heap-sizing=fixe");
+  refuses("heap-sizing=fixed|growth", "heap-sizing=fixed|growth");
+}
+
 static void malformed(void **state) {
   (void)state;
   refuses("heap-max", "heap-max");
@@ -109,6 +123,9 @@ static void out_of_range(void **state) {
   refuses("workers=257", "0..256");
   refuses("workers=4294967298", "workers"); /* 2 modulo 2^32 */
   refuses("dense=102", "dense");
+  refuses("heap-soft=1000", "0 or 1m..4t");
+  refuses("gc-cpu=0", "1..100");
+  refuses("heap-thrift=0", "heap-thrift");
   refuses("slot-tags=256", "slot-tags");
 }
 
@@ -122,10 +139,11 @@ static void printing_can_be_parsed(void **state) {
   (void)state;
   char text[1024], small[16];
   varve_options other;
-  assert_int_equal(parse("heap-max=96m,heap-initial=1000,workers=5,poison=1,slot-tags=129"), VARVE_OK);
+  assert_int_equal(parse("heap-max=96m,heap-initial=1000,workers=5,poison=1,slot-tags=129,heap-sizing=fixed"), VARVE_OK);
   size_t length = varve_options_print(&options, text, sizeof text);
   assert_int_equal(length, strlen(text));
   assert_non_null(strstr(text, "heap-max=96m,heap-initial=1000,"));
+  assert_non_null(strstr(text, ",heap-sizing=fixed,"));
   varve_options_init(&other);
   assert_int_equal(varve_options_parse(&other, text, &error), VARVE_OK);
   assert_memory_equal(&other, &options, sizeof options);
@@ -136,28 +154,33 @@ static void printing_can_be_parsed(void **state) {
 }
 
 struct help {
-  unsigned lines;
-  bool named;
+  unsigned lines, later;
+  bool named, chosen;
 };
 
 static void take_line(void *context, const char *text) {
   struct help *help = context;
   ++help->lines;
   if (strncmp(text, "heap-max ", 9) == 0) help->named = strstr(text, "0 or 4m..4t") != NULL;
+  if (strncmp(text, "heap-sizing ", 12) == 0) help->chosen = strstr(text, " growth growth|adaptive|fixed ") != NULL;
+  help->later += strstr(text, " (also later)") != NULL;
 }
 
 static void help_has_every_option(void **state) {
   (void)state;
-  struct help help = {0, false};
+  struct help help = {0};
   unsigned rows = 0;
-#define VARVE_SIZE(field, name, def, min, max, help) ++rows;
-#define VARVE_COUNT(field, name, def, min, max, help) ++rows;
+#define VARVE_SIZE(field, name, def, min, max, when, help) ++rows;
+#define VARVE_COUNT(field, name, def, min, max, when, help) ++rows;
+#define VARVE_CHOICE(field, name, def, choices, when, help) ++rows;
 #include "varve/options.def"
 #undef VARVE_SIZE
 #undef VARVE_COUNT
+#undef VARVE_CHOICE
   varve_options_help(take_line, &help);
   assert_int_equal(help.lines, rows);
-  assert_true(help.named);
+  assert_int_equal(help.later, rows - 10);
+  assert_true(help.named && help.chosen);
 }
 
 static void resolves_defaults(void **state) {
@@ -189,6 +212,76 @@ static void resolves_for_small_heaps(void **state) {
   assert_int_equal(options.heap_initial, 4u << 20);
   assert_int_equal(options.workers, 2);
   assert_int_equal(options.mark_segments, 2048 + 96);
+}
+
+/* Half of the cgroup's memory is the limit, if none is given; the soft limit is below both. */
+static void resolves_the_soft_limit(void **state) {
+  (void)state;
+  assert_int_equal(parse("heap-soft=512m"), VARVE_OK);
+  assert_int_equal(varve__options_resolve(&options, &machine, &error), VARVE_OK);
+  assert_int_equal(options.heap_soft, 512u << 20);
+  varve_options_init(&options);
+  assert_int_equal(parse("heap-soft=513m"), VARVE_OK);
+  assert_int_equal(varve__options_resolve(&options, &machine, &error), VARVE_OPTION);
+  assert_non_null(strstr(error.detail, "half of the memory"));
+  varve_options_init(&options);
+  assert_int_equal(parse("heap-soft=3g,heap-max=4g"), VARVE_OK);
+  assert_int_equal(varve__options_resolve(&options, &machine, &error), VARVE_OK);
+  assert_true(options.heap_max == UINT64_C(4) << 30);
+  assert_int_equal(options.heap_soft, 1u << 30);
+  varve_options_init(&options);
+  assert_int_equal(parse("heap-max=4g"), VARVE_OK);
+  assert_int_equal(varve__options_resolve(&options, &machine, &error), VARVE_OK);
+  assert_int_equal(options.heap_soft, 0);
+}
+
+/* ---- later ---- */
+
+static varve_options created;
+
+static void created_with(const char *text) {
+  assert_int_equal(parse(text), VARVE_OK);
+  assert_int_equal(varve__options_resolve(&options, &machine, &error), VARVE_OK);
+  created = options;
+}
+
+static varve_status change(const char *text) {
+  memset(&error, 0, sizeof error);
+  return varve__options_change(&options, text, &created, &machine, &error);
+}
+
+static void later(void **state) {
+  (void)state;
+  machine.cache_bytes = 32 << 20;
+  created_with("heap-max=3g,workers=4,heap-soft=100m");
+  assert_int_equal(change("heap-max=2g,workers=1,heap-soft=2g,cache-budget=64m,heap-sizing=fixed"), VARVE_OK);
+  assert_int_equal(options.heap_soft, 1u << 30); /* the cgroup's memory */
+  assert_int_equal(options.workers, 1);
+  assert_int_equal(change("heap-max=0,workers=0,cache-budget=0"), VARVE_OK);
+  assert_true(options.heap_max == UINT64_C(3) << 30);
+  assert_int_equal(options.workers, 4);
+  assert_int_equal(options.cache_budget, 8 << 20);
+  varve_options now = created;
+  now.spin = 7;
+  varve__options_store(&now, &options);
+  assert_int_equal(now.heap_sizing, VARVE_SIZING_FIXED);
+  assert_int_equal(now.spin, 7); /* never again */
+}
+
+static void not_later(void **state) {
+  (void)state;
+  created_with("heap-max=512m,workers=4");
+  assert_int_equal(change("workers=5"), VARVE_OPTION);
+  assert_non_null(strstr(error.detail, "workers=5 is more than 4"));
+  options = created;
+  assert_int_equal(change("heap-max=513m"), VARVE_OPTION);
+  assert_non_null(strstr(error.detail, "heap-max=513m is more than 512m"));
+  options = created;
+  assert_int_equal(change("heap-soft=200m,heap-max=100m"), VARVE_OPTION);
+  assert_non_null(strstr(error.detail, "heap-soft"));
+  options = created;
+  assert_int_equal(change("granule=16"), VARVE_OPTION);
+  assert_non_null(strstr(error.detail, "granule is set at creation and cannot change"));
 }
 
 static void extreme_machines(void **state) {
@@ -225,6 +318,8 @@ static void checks_hand_filled_structs(void **state) {
   unresolvable("dense");
   options.heap_max = 1;
   unresolvable("heap-max");
+  options.heap_sizing = 3;
+  unresolvable("heap-sizing");
   options.heap_max = 8u << 20;
   options.heap_initial = (8u << 20) + 1;
   unresolvable("heap-initial");
@@ -261,6 +356,7 @@ int main(void) {
       cmocka_unit_test_setup(defaults, setup),
       cmocka_unit_test_setup(sizes_and_counts, setup),
       cmocka_unit_test_setup(zero_asks_for_the_default, setup),
+      cmocka_unit_test_setup(choices, setup),
       cmocka_unit_test_setup(malformed, setup),
       cmocka_unit_test_setup(out_of_range, setup),
       cmocka_unit_test_setup(all_or_nothing, setup),
@@ -269,6 +365,9 @@ int main(void) {
       cmocka_unit_test_setup(resolves_defaults, setup),
       cmocka_unit_test_setup(resolves_for_a_cache, setup),
       cmocka_unit_test_setup(resolves_for_small_heaps, setup),
+      cmocka_unit_test_setup(resolves_the_soft_limit, setup),
+      cmocka_unit_test_setup(later, setup),
+      cmocka_unit_test_setup(not_later, setup),
       cmocka_unit_test_setup(extreme_machines, setup),
       cmocka_unit_test_setup(checks_hand_filled_structs, setup),
       cmocka_unit_test_setup(environment, setup),

@@ -138,6 +138,10 @@ static void the_line(void **state) {
                             " | 64.0 -> 31.2 MiB live, moved 4.1 MiB in 12 groups, freed 40 blocks 1 region"
                             " | 2 workers 3 steals");
   assert_int_equal(length, strlen(line));
+  stats.next_bytes = 96u << 20;
+  stats.next_why = "growth";
+  length = varve_collection_stats_print(&stats, line, sizeof line);
+  assert_non_null(strstr(line, "3 steals | next at 96.0 MiB (growth)"));
   assert_int_equal(varve_collection_stats_print(&stats, small, sizeof small), length);
   assert_memory_equal(small, line, sizeof small - 1);
   assert_int_equal(small[sizeof small - 1], 0);

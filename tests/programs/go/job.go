@@ -9,7 +9,7 @@ import (
 )
 
 type job struct {
-	threads int       // how many the program may use; only the queue asks
+	threads int       // how many the program may use; only the queue and the pipeline ask
 	forced  []float64 // milliseconds of each call of collect
 	state   uint64
 }

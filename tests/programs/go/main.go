@@ -30,6 +30,10 @@ var kinds = map[string]kind{
 	"fragment":     {fragment, 1, 1},
 	"graph":        {graph, 1, 1},
 	"queue":        {queue, 32, 32},
+	"sessions":     {sessions, 1, 1},
+	"phases":       {phases, 1, 1},
+	"rewire":       {rewire, 1, 1},
+	"pipeline":     {pipeline, 128, 128},
 }
 
 type result struct {
@@ -106,7 +110,7 @@ func main() {
 		refuse(usage)
 	}
 	jobs := threads
-	if name == "queue" { // its two threads are one job; every other program gives each thread its own
+	if name == "queue" || name == "pipeline" { // two threads, one job; every other program gives each thread its own
 		jobs = 1
 	}
 

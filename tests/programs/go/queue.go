@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: MIT
 // queue.go -- batches of messages go from a producer to a consumer through a bounded queue; the consumer keeps the last
-// ones. A channel would be the natural queue here; the program asks for a ring with a lock and condition variables.
+// ones.
 
 package main
 
-import (
-	"bytes"
-	"sync"
-)
+import "bytes"
 
 const batchLength = 32
 
@@ -29,45 +26,6 @@ func newBatch(id int) *message {
 	return first
 }
 
-type ring struct {
-	lock              sync.Mutex
-	notEmpty, notFull *sync.Cond
-	batches           [256]*message
-	head, count       int
-}
-
-func newRing() *ring {
-	r := &ring{}
-	r.notEmpty = sync.NewCond(&r.lock)
-	r.notFull = sync.NewCond(&r.lock)
-	return r
-}
-
-func (r *ring) put(batch *message) {
-	r.lock.Lock()
-	for r.count == len(r.batches) {
-		r.notFull.Wait()
-	}
-	r.batches[(r.head+r.count)%len(r.batches)] = batch
-	r.count++
-	r.lock.Unlock()
-	r.notEmpty.Signal()
-}
-
-func (r *ring) take() *message {
-	r.lock.Lock()
-	for r.count == 0 {
-		r.notEmpty.Wait()
-	}
-	batch := r.batches[r.head]
-	r.batches[r.head] = nil
-	r.head = (r.head + 1) % len(r.batches)
-	r.count--
-	r.lock.Unlock()
-	r.notFull.Signal()
-	return batch
-}
-
 type consumer struct {
 	keep []*message
 	c    uint32
@@ -84,7 +42,7 @@ func (s *consumer) consume(batch *message) {
 }
 
 func queue(messages int, j *job) uint32 {
-	r := newRing()
+	r := newRing[message](256)
 	s := &consumer{keep: make([]*message, messages/16)}
 	if j.threads == 1 {
 		for id := 0; id < messages; id += batchLength {

@@ -4,7 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 
 final class Job {
-    /** How many threads the program may use; only the queue asks. */
+    /** How many threads the program may use; only the queue and the pipeline ask. */
     final int threads;
     /** Milliseconds of each call of {@link #collect}. */
     final List<Double> forced = new ArrayList<>();

@@ -18,14 +18,18 @@ public final class Programs {
     /** A program and what it takes as SIZE: multiples of `step`, from `least` on. */
     private record Kind(Program program, int least, int step) {}
 
-    private static final Map<String, Kind> KINDS = Map.of(
-        "binary_trees", new Kind(BinaryTrees::run, 6, 1),
-        "gcbench", new Kind(GcBench::run, 9, 1), // with 8 the array would have no a[1000]
-        "quad_trees", new Kind(QuadTrees::run, 5, 1),
-        "lru", new Kind(Lru::run, 1, 1),
-        "fragment", new Kind(Fragment::run, 1, 1),
-        "graph", new Kind(Graph::run, 1, 1),
-        "queue", new Kind(Queue::run, 32, 32));
+    private static final Map<String, Kind> KINDS = Map.ofEntries(
+        Map.entry("binary_trees", new Kind(BinaryTrees::run, 6, 1)),
+        Map.entry("gcbench", new Kind(GcBench::run, 9, 1)), // with 8 the array would have no a[1000]
+        Map.entry("quad_trees", new Kind(QuadTrees::run, 5, 1)),
+        Map.entry("lru", new Kind(Lru::run, 1, 1)),
+        Map.entry("fragment", new Kind(Fragment::run, 1, 1)),
+        Map.entry("graph", new Kind(Graph::run, 1, 1)),
+        Map.entry("queue", new Kind(Queue::run, 32, 32)),
+        Map.entry("sessions", new Kind(Sessions::run, 1, 1)),
+        Map.entry("phases", new Kind(Phases::run, 1, 1)),
+        Map.entry("rewire", new Kind(Rewire::run, 1, 1)),
+        Map.entry("pipeline", new Kind(Pipeline::run, 128, 128)));
 
     private static final String USAGE = "arguments are PROGRAM SIZE THREADS [--warm N] [--heap BYTES]";
 
@@ -61,8 +65,8 @@ public final class Programs {
                 default -> refuse(USAGE);
             }
         }
-        // The two threads of the queue are one job, every other program gives each thread its own.
-        int jobs = name.equals("queue") ? 1 : threads;
+        // The two threads of these are one job, every other program gives each thread its own.
+        int jobs = name.equals("queue") || name.equals("pipeline") ? 1 : threads;
 
         GcLog log = new GcLog();
         for (int i = 0; i < warm; i++) {

@@ -2,8 +2,6 @@
 // Queue -- batches of messages go from a producer to a consumer through a bounded queue; the consumer keeps the last
 // ones.
 import java.util.Arrays;
-import java.util.concurrent.locks.Condition;
-import java.util.concurrent.locks.ReentrantLock;
 
 final class Queue {
     private static final int BATCH = 32;
@@ -31,46 +29,7 @@ final class Queue {
         }
     }
 
-    private static final class Ring {
-        private final ReentrantLock lock = new ReentrantLock();
-        private final Condition notEmpty = lock.newCondition();
-        private final Condition notFull = lock.newCondition();
-        private final Message[] batches = new Message[256];
-        private int head;
-        private int count;
-
-        void put(Message batch) {
-            lock.lock();
-            try {
-                while (count == batches.length) {
-                    notFull.awaitUninterruptibly();
-                }
-                batches[(head + count++) % batches.length] = batch;
-                notEmpty.signal();
-            } finally {
-                lock.unlock();
-            }
-        }
-
-        Message take() {
-            lock.lock();
-            try {
-                while (count == 0) {
-                    notEmpty.awaitUninterruptibly();
-                }
-                Message batch = batches[head];
-                batches[head] = null;
-                head = (head + 1) % batches.length;
-                count--;
-                notFull.signal();
-                return batch;
-            } finally {
-                lock.unlock();
-            }
-        }
-    }
-
-    private final Ring ring = new Ring();
+    private final Ring<Message> ring = new Ring<>(256);
     private final Message[] keep;
     private final int messages;
     private int c;

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* queue.c -- messages from one thread to another, in batches, through a bounded queue. */
-#include <pthread.h>
 #include <string.h>
 
+#include "channel.h"
 #include "memory.h"
 
 #define BATCH 32
-#define BATCHES 256
 #define PAYLOAD 64
 
 struct message {
@@ -15,34 +14,7 @@ struct message {
   unsigned char *payload;
 };
 
-static struct {
-  pthread_mutex_t lock;
-  pthread_cond_t room, work;
-  unsigned first, count;
-  struct message *ring[BATCHES];
-} channel = {.lock = PTHREAD_MUTEX_INITIALIZER, .room = PTHREAD_COND_INITIALIZER, .work = PTHREAD_COND_INITIALIZER};
-
-static void put(struct message *batch) {
-  pthread_mutex_lock(&channel.lock);
-  while (channel.count == BATCHES) pthread_cond_wait(&channel.room, &channel.lock);
-  channel.ring[(channel.first + channel.count++) % BATCHES] = batch;
-  pthread_cond_signal(&channel.work);
-  pthread_mutex_unlock(&channel.lock);
-}
-
-static struct message *get(void) {
-  pthread_mutex_lock(&channel.lock);
-  while (channel.count == 0) pthread_cond_wait(&channel.work, &channel.lock);
-  struct message *batch = channel.ring[channel.first];
-  channel.ring[channel.first] = NULL;
-  channel.first = (channel.first + 1) % BATCHES;
-  --channel.count;
-  pthread_cond_signal(&channel.room);
-  pthread_mutex_unlock(&channel.lock);
-  return batch;
-}
-
-/* ---- both ends ---- */
+static struct channel batches = CHANNEL_OF(256);
 
 static struct message *take_message(uint64_t id) {
   unsigned char *payload = take_data(PAYLOAD);
@@ -61,11 +33,11 @@ static void drop_message(struct message *message) {
 static void send_batch(uint64_t id) {
   struct message *batch = take_message(id), *last = batch;
   for (int i = 1; i < BATCH; ++i) last = last->next = take_message(id + (uint64_t)i);
-  put(batch);
+  channel_put(&batches, batch);
 }
 
 static uint32_t receive_batch(uint32_t c, struct message **keep, uint64_t kept) {
-  struct message *message = get();
+  struct message *message = channel_get(&batches);
   while (message) {
     struct message *follow = message->next, **place = &keep[message->id % kept];
     message->next = NULL;

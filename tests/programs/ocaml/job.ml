@@ -3,7 +3,7 @@
    it forced. *)
 
 type t = {
-  threads : int;  (* how many the program may use; only the queue asks *)
+  threads : int;  (* how many the program may use; only the queue and the pipeline ask *)
   mutable forced : float list;  (* milliseconds of each call of collect, the last one first *)
   mutable state : int;
 }

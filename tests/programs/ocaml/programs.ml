@@ -17,6 +17,10 @@ let kinds =
     ("fragment", { run = Fragment.run; least = 1; step = 1 });
     ("graph", { run = Graph.run; least = 1; step = 1 });
     ("queue", { run = Queue.run; least = 32; step = 32 });
+    ("sessions", { run = Sessions.run; least = 1; step = 1 });
+    ("phases", { run = Phases.run; least = 1; step = 1 });
+    ("rewire", { run = Rewire.run; least = 1; step = 1 });
+    ("pipeline", { run = Pipeline.run; least = 128; step = 128 });
   ]
 
 let refuse why =
@@ -52,8 +56,9 @@ let measure name size threads warm =
   in
   let size = number size ~least:kind.least ~most:0x7fffffff in
   if size mod kind.step <> 0 then refuse (Printf.sprintf "the size is a multiple of %d" kind.step);
-  (* The two threads of the queue are one job, every other program gives each thread its own. *)
-  let jobs () = Array.init (if name = "queue" then 1 else threads) (fun number -> Job.make ~number ~threads) in
+  (* The two threads of these are one job, every other program gives each thread its own. *)
+  let count = if name = "queue" || name = "pipeline" then 1 else threads in
+  let jobs () = Array.init count (fun number -> Job.make ~number ~threads) in
   for _ = 1 to warm do
     ignore (together kind.run size (jobs ()))
   done;

@@ -1,6 +1,6 @@
 (* SPDX-License-Identifier: MIT
    queue.ml -- batches of messages go from a producer to a consumer through a bounded queue; the consumer keeps the last
-   ones. Of OCaml's threads one runs at a time. *)
+   ones. *)
 
 type message = Nil | Message of { mutable next : message; id : int; payload : Bytes.t }
 
@@ -21,50 +21,6 @@ let batch id =
   extend first (id + 1) (id + batch_length);
   first
 
-type ring = {
-  lock : Mutex.t;
-  not_empty : Condition.t;
-  not_full : Condition.t;
-  batches : message array;
-  mutable head : int;
-  mutable count : int;
-}
-
-let ring_length = 256
-
-let make_ring () =
-  {
-    lock = Mutex.create ();
-    not_empty = Condition.create ();
-    not_full = Condition.create ();
-    batches = Array.make ring_length Nil;
-    head = 0;
-    count = 0;
-  }
-
-let put ring batch =
-  Mutex.lock ring.lock;
-  while ring.count = ring_length do
-    Condition.wait ring.not_full ring.lock
-  done;
-  ring.batches.((ring.head + ring.count) mod ring_length) <- batch;
-  ring.count <- ring.count + 1;
-  Mutex.unlock ring.lock;
-  Condition.signal ring.not_empty
-
-let take ring =
-  Mutex.lock ring.lock;
-  while ring.count = 0 do
-    Condition.wait ring.not_empty ring.lock
-  done;
-  let batch = ring.batches.(ring.head) in
-  ring.batches.(ring.head) <- Nil;
-  ring.head <- (ring.head + 1) mod ring_length;
-  ring.count <- ring.count - 1;
-  Mutex.unlock ring.lock;
-  Condition.signal ring.not_full;
-  batch
-
 let rec consume keep c = function
   | Nil -> c
   | Message m as kept ->
@@ -75,14 +31,14 @@ let rec consume keep c = function
 
 let run messages job =
   let keep = Array.make (messages / 16) Nil in
-  let ring = make_ring () in
+  let ring = Ring.make 256 Nil in
   let batches = messages / batch_length in
-  let produce b = put ring (batch (b * batch_length)) in
+  let produce b = Ring.put ring (batch (b * batch_length)) in
   let c = ref 0 in
   if job.Job.threads = 1 then
     for b = 0 to batches - 1 do
       produce b;
-      c := consume keep !c (take ring)
+      c := consume keep !c (Ring.take ring)
     done
   else begin
     let producer () =
@@ -92,7 +48,7 @@ let run messages job =
     in
     let thread = Thread.create (Memory.guard producer) () in
     for _ = 1 to batches do
-      c := consume keep !c (take ring)
+      c := consume keep !c (Ring.take ring)
     done;
     Thread.join thread
   end;

@@ -30,6 +30,10 @@ static const struct program {
   {"fragment", fragment, 1, 1u << 29, 1, false},
   {"graph", graph, 1, 1u << 29, 1, false},
   {"queue", queue, 32, 1u << 30, 32, true},
+  {"sessions", sessions, 1, 1u << 29, 1, false},
+  {"phases", phases, 1, 1u << 24, 1, false},
+  {"rewire", rewire, 1, 1u << 28, 1, false},
+  {"pipeline", pipeline, 128, 1u << 30, 128, true},
 };
 #define PROGRAMS (sizeof programs / sizeof *programs)
 

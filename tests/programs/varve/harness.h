@@ -18,7 +18,7 @@ struct job {
 };
 
 typedef uint32_t program_fn(const struct job *job); /* its checksum */
-program_fn binary_trees, gcbench, quad_trees, lru, fragment, graph, queue;
+program_fn binary_trees, gcbench, quad_trees, lru, fragment, graph, queue, sessions, phases, rewire, pipeline;
 
 struct request {
   const char *name;

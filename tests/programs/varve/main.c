@@ -19,6 +19,8 @@ static const struct {
 } preparations[] = {
   {binary_trees, binary_trees_prepare}, {gcbench, gcbench_prepare}, {quad_trees, quad_trees_prepare},
   {lru, lru_prepare},                   {graph, graph_prepare},     {queue, queue_prepare},
+  {sessions, sessions_prepare},         {phases, phases_prepare},
+  {rewire, rewire_prepare},             {pipeline, pipeline_prepare},
 };
 
 /* The world is stopped, so nobody else is here. */
@@ -33,6 +35,12 @@ void register_layout(varve_heap *of, const varve_layout_desc *desc, varve_layout
   varve_error error = {0};
   if (varve_layout_register(of, desc, out, &error))
     harness_quit(EXIT_BROKEN, "layout %s: %s", desc->name, error.detail);
+}
+
+void register_struct(varve_heap *of, const char *name, size_t references, bool immutable, varve_layout *out) {
+  static const uint32_t slots[] = {8, 16, 24, 32};
+  register_layout(of, &(varve_layout_desc){.name = name, .kind = VARVE_LAYOUT_OFFSETS, .immutable = immutable,
+                                           .offsets = slots, .offset_count = references}, out);
 }
 
 void runtime_open(const struct request *request) {

@@ -29,9 +29,12 @@ extern varve_layout layout_payload, layout_array;
 
 /* Each program has one of these: it registers its layouts and shared roots, once for a heap. */
 typedef void prepare_fn(varve_heap *heap);
-prepare_fn binary_trees_prepare, gcbench_prepare, quad_trees_prepare, lru_prepare, graph_prepare, queue_prepare;
+prepare_fn binary_trees_prepare, gcbench_prepare, quad_trees_prepare, lru_prepare, graph_prepare, queue_prepare,
+  sessions_prepare, phases_prepare, rewire_prepare, pipeline_prepare;
 
 void register_layout(varve_heap *heap, const varve_layout_desc *desc, varve_layout *out);
+/* Of a struct whose references come first, at most four of them. */
+void register_struct(varve_heap *heap, const char *name, size_t references, bool immutable, varve_layout *out);
 _Noreturn void no_memory(varve_mutator *me, size_t bytes);
 
 /* With --live: collect, now that most is live. */

@@ -1,16 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* queue.c -- messages from one thread to another, in batches, through a bounded queue.
- *
- * The lock is taken by running mutators only, which reach no safepoint while they hold it. Who waits on a condition
- * variable is native until the lock is given back. So nobody waits for a lock whose holder is stopped.
- */
-#include <pthread.h>
+/* queue.c -- messages from one thread to another, in batches, through a bounded queue. */
 #include <string.h>
 
-#include "programs.h"
+#include "channel.h"
 
 #define BATCH 32
-#define BATCHES 256
 #define PAYLOAD 64
 
 struct message {
@@ -20,57 +14,18 @@ struct message {
   varve_word payload;
 };
 
-static struct {
-  pthread_mutex_t lock;
-  pthread_cond_t room, work;
-  unsigned first, count;
-  varve_word ring[BATCHES]; /* roots */
-} channel = {.lock = PTHREAD_MUTEX_INITIALIZER, .room = PTHREAD_COND_INITIALIZER, .work = PTHREAD_COND_INITIALIZER};
+static struct channel batches = CHANNEL_OF(256);
 
 static varve_layout MESSAGE;
 
 void queue_prepare(varve_heap *heap) {
   static const uint32_t slots[] = {offsetof(struct message, next), offsetof(struct message, payload)};
-  varve_error error = {0};
   register_layout(heap, &(varve_layout_desc){.name = "message", .kind = VARVE_LAYOUT_OFFSETS, .offsets = slots,
                                              .offset_count = 2}, &MESSAGE);
-  if (varve_root_slots_add(heap, "ring", channel.ring, BATCHES, &error)) harness_quit(EXIT_BROKEN, "%s", error.detail);
+  channel_prepare(heap, &batches);
 }
 
 static struct message *message_of(varve_word word) { return (struct message *)varve_untag(word); }
-
-/* Wait with the lock held until `count` is no longer `unwanted`; hold the lock again. A safepoint. */
-static void wait_while(varve_mutator *me, unsigned unwanted, pthread_cond_t *changed) {
-  while (channel.count == unwanted) {
-    (void)varve_native_enter(me);
-    pthread_cond_wait(changed, &channel.lock);
-    pthread_mutex_unlock(&channel.lock);
-    (void)varve_native_leave(me);
-    pthread_mutex_lock(&channel.lock);
-  }
-}
-
-static void put(varve_mutator *me, const varve_word *batch) {
-  pthread_mutex_lock(&channel.lock);
-  wait_while(me, BATCHES, &channel.room);
-  channel.ring[(channel.first + channel.count++) % BATCHES] = *batch;
-  pthread_cond_signal(&channel.work);
-  pthread_mutex_unlock(&channel.lock);
-}
-
-static varve_word get(varve_mutator *me) {
-  pthread_mutex_lock(&channel.lock);
-  wait_while(me, 0, &channel.work);
-  varve_word batch = channel.ring[channel.first];
-  channel.ring[channel.first] = 0;
-  channel.first = (channel.first + 1) % BATCHES;
-  --channel.count;
-  pthread_cond_signal(&channel.room);
-  pthread_mutex_unlock(&channel.lock);
-  return batch;
-}
-
-/* ---- both ends ---- */
 
 static varve_word take_message(varve_mutator *me, uint64_t id) {
   VARVE_FRAME(f, me, payload);
@@ -92,11 +47,11 @@ static void send_batch(varve_mutator *me, uint64_t id) {
     varve_store(me, message_of(f.last), &message_of(f.last)->next, next);
     f.last = next;
   }
-  put(me, &f.batch);
+  channel_put(me, &batches, &f.batch);
 }
 
 static uint32_t receive_batch(varve_mutator *me, uint32_t c, varve_word *keep, uint64_t kept) {
-  varve_word batch = get(me);
+  varve_word batch = channel_get(me, &batches);
   while (batch) {
     struct message *message = message_of(batch);
     varve_word follow = message->next;
