@@ -350,7 +350,10 @@ static void without_memory_for_notes_an_array_does_not_grow(void **state) {
 /* ---- asleep ---- */
 
 /* Make the policy believe that young collections do not pay, or that they do. */
-static void believe(struct api *api, bool dear) { api->heap->yield.cost = dear ? 1 : UINT64_C(1) << 60; }
+static void believe(struct api *api, bool dear) {
+  api->heap->yield.cost = dear ? 1 : UINT64_C(1) << 60;
+  api->heap->yield.full_cost = 0;
+}
 
 static void fall_asleep(struct api *api) {
   for (unsigned i = 0; i < 5; ++i) {
