@@ -24,6 +24,7 @@
 #include "core/worker.h"
 
 #define COPY_WORDS_MAX 64u /* longer objects are left to memmove */
+#define SPARSE_WORDS 40u   /* live words of a line up to which its parts are fetched one by one */
 
 /* ---- sliding ---- */
 
@@ -47,6 +48,19 @@ SCAN_INLINE void slide_object(struct fix_hot *hot, const struct varve_layout_ent
     hot->fixer->moved_words += words;
   }
   fix_object(hot, layouts, (varve_object *)to, words);
+}
+
+/* Where few objects live, each header is a cache miss, and nothing else is there to do: fetch the live parts of such lines a
+ * block ahead. Where many do, the hardware sees the stream. */
+SCAN_INLINE void fetch_sparse(const struct varve_space *space, uint32_t block) {
+  const uint64_t *bitmap = space_block_bitmap(space, block);
+  const char *at = (const char *)space_block_address(space, block);
+  for (unsigned line = 0; line < VARVE__BLOCK_LINES; ++line, at += (size_t)1 << VARVE__LINE_SHIFT) {
+    uint64_t live = bitmap[line];
+    if (!live || bits_count(live) > SPARSE_WORDS) continue;
+    for (unsigned part = 0; part < 8; ++part)
+      if (live >> part * 8 & 0xff) __builtin_prefetch(at + part * 64);
+  }
 }
 
 /* A SMALL block's objects in order; the rank is kept along the way. */
@@ -86,6 +100,7 @@ static void slide_medium(struct fixer *fixer, uint32_t region) {
 static void slide_group(struct fixer *fixer, const struct varve_group *group) {
   const uint32_t *order = fixer->heap->plan->order + group->first;
   for (uint32_t i = 0; i < group->count; ++i) {
+    if (!group->medium && i + 1 < group->count) fetch_sparse(&fixer->heap->space, order[i + 1]);
     if (group->medium) slide_medium(fixer, order[i]);
     else slide_block(fixer, order[i]);
   }

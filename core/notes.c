@@ -15,6 +15,7 @@
 #include "core/base/check.h"
 #include "core/remember.h"
 #include "core/root_table.h"
+#include "regions/filter.h"
 
 #define LINE_WORDS 8u
 #define SHIFT_MAX 19u /* NO1: a stretch is a multiple of so many bytes, whatever its stride */
@@ -132,22 +133,26 @@ struct line {
   varve_word *words;
   uint64_t which; /* words of it that are in use */
   uint8_t *note;
+  bool whole;     /* eight neighbouring words: all may be read */
 };
 
+/* Those that were fetched last wait in a ring. */
 struct lines {
   struct varve_sieve *sieve;
+  struct filter filter;
   size_t stride;
   bool ref;
-  unsigned count;
+  unsigned first, end; /* of the ring, running */
   struct line ahead[AHEAD];
 };
 
 static void sift_line(struct lines *lines, const struct line *line) {
   struct varve_sieve *sieve = lines->sieve;
   uint32_t tags = lines->ref ? sieve->heap->ref_tags : sieve->heap->slot_tags;
+  uint64_t which = line->whole ? line->which & filter_eight(&lines->filter, line->words) : line->which;
   ++sieve->lines;
   sieve->found = sieve->needed = false;
-  uint64_t into = varve__sieve_words(sieve, line->words, lines->stride, line->which, tags);
+  uint64_t into = varve__sieve_words(sieve, line->words, lines->stride, which, tags);
   if (into)
     sieve->visitor->range(sieve->visitor, line->words, lines->stride, 64 - (size_t)__builtin_clzll(into), &into,
                           lines->ref);
@@ -155,14 +160,13 @@ static void sift_line(struct lines *lines, const struct line *line) {
 }
 
 static void sift_lines(struct lines *lines) {
-  for (unsigned i = 0; i < lines->count; ++i) sift_line(lines, &lines->ahead[i]);
-  lines->count = 0;
+  while (lines->first != lines->end) sift_line(lines, &lines->ahead[lines->first++ % AHEAD]);
 }
 
-static void add_line(struct lines *lines, struct line line) {
-  __builtin_prefetch(line.words);
-  lines->ahead[lines->count++] = line;
-  if (lines->count == AHEAD) sift_lines(lines);
+static void add_line(struct lines *lines, struct line line, size_t bytes) {
+  for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch((const char *)line.words + at);
+  if (lines->end - lines->first == AHEAD) sift_line(lines, &lines->ahead[lines->first++ % AHEAD]);
+  lines->ahead[lines->end++ % AHEAD] = line;
 }
 
 /* ---- slabs ---- */
@@ -173,8 +177,9 @@ static void sift_chunk(struct lines *lines, struct varve_slab_chunk *chunk) {
     memcpy(&notes, chunk->notes + group * 8, sizeof notes);
     for (; notes; notes &= notes - 1) {
       unsigned line = bits_lowest(notes) / 8;
-      add_line(lines, (struct line){chunk->words + group * 64 + line * LINE_WORDS, used >> line * 8 & 0xff,
-                                    &chunk->notes[group * 8 + line]});
+      struct line one = {chunk->words + group * 64 + line * LINE_WORDS, used >> line * 8 & 0xff,
+                         &chunk->notes[group * 8 + line], true};
+      add_line(lines, one, 64);
     }
   }
   sift_lines(lines);
@@ -201,8 +206,10 @@ static size_t line_begin(const struct root_table *table, size_t line) {
 /* A line of a large stride may have no word; one of a small stride has fewer than seventeen. */
 static void add_array_line(struct lines *lines, struct root_table *table, size_t line) {
   size_t from = line_begin(table, line), count = line_begin(table, line + 1) - from;
-  varve_word *words = (varve_word *)((char *)table->base + from * table->stride);
-  if (count) add_line(lines, (struct line){words, cut_bits(table->bitmap, from, count), &table->lines->note[line]});
+  if (!count) return;
+  struct line one = {(varve_word *)((char *)table->base + from * table->stride), cut_bits(table->bitmap, from, count),
+                     &table->lines->note[line], table->stride == 8 && count == LINE_WORDS};
+  add_line(lines, one, (count - 1) * table->stride + 8);
 }
 
 static void sift_stretch(struct lines *lines, struct root_table *table, size_t from) {
@@ -229,7 +236,9 @@ bool varve__roots_are_noted(const struct varve_roots *roots, size_t task) {
 
 void varve__roots_sift(struct varve_roots *roots, size_t task, struct varve_sieve *sieve) {
   const struct root_task *one = &roots->tasks[task];
+  const struct varve_space *space = &sieve->heap->space;
   struct lines lines = {.sieve = sieve, .stride = one->chunk ? 8 : one->table->stride};
+  lines.filter = filter_open(space->base, space->bytes);
   lines.ref = one->table->kind == ROOT_SLAB || (one->table->kind == ROOT_ARRAY && !one->table->slot_tags);
   if (one->chunk) sift_chunk(&lines, one->chunk);
   else sift_stretch(&lines, one->table, one->part);

@@ -708,7 +708,7 @@ static void target_block(struct varve_heap *heap, struct varve_group *group, str
 }
 
 /* Fetch the tables of a block. */
-static void fetch_target(const struct varve_space *space, uint32_t block) {
+static inline __attribute__((always_inline)) void fetch_target(const struct varve_space *space, uint32_t block) {
   const char *ranks = (const char *)(space->ranks + (size_t)block * VARVE__BLOCK_LINES);
   const char *bitmap = (const char *)space_block_bitmap(space, block);
   __builtin_prefetch(ranks);

@@ -209,7 +209,7 @@ static void take_off(varve_object **entry) {
 }
 
 /* A remembered object is mostly in no cache. */
-static void fetch_entry(const struct varve_remembered_list *list, uint32_t i) {
+SCAN_INLINE void fetch_entry(const struct varve_remembered_list *list, uint32_t i) {
   if (i >= list->count || !list->entries[i]) return;
   __builtin_prefetch(list->entries[i], 1);
   __builtin_prefetch((const char *)list->entries[i] + ENTRY_REACH);

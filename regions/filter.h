@@ -54,13 +54,29 @@ static inline uint64_t filter_words(const struct filter *filter, const varve_wor
          filter_sixteen(words + 32, base, limit) << 32 | filter_sixteen(words + 48, base, limit) << 48;
 }
 
+/* The same for eight words. */
+static inline uint64_t filter_eight(const struct filter *filter, const varve_word *words) {
+  __m128i base = _mm_set1_epi64x((long long)filter->base), limit = _mm_set1_epi32(filter->limit);
+  __m128i eight = _mm_packs_epi32(filter_four(words, base, limit), filter_four(words + 4, base, limit));
+  return (uint32_t)_mm_movemask_epi8(_mm_packs_epi16(eight, _mm_setzero_si128()));
+}
+
 #else
+
+static inline uint64_t filter_one(const struct filter *filter, varve_word word) {
+  return (int32_t)((word - filter->base) >> 32) < filter->limit;
+}
+
+static inline uint64_t filter_eight(const struct filter *filter, const varve_word *words) {
+  uint64_t found = 0;
+  for (unsigned k = 0; k < 8; ++k) found |= filter_one(filter, words[k]) << k;
+  return found;
+}
 
 /* Bit k: word k may be a reference. */
 static inline uint64_t filter_words(const struct filter *filter, const varve_word *words) {
   uint64_t found = 0;
-  for (unsigned k = 0; k < FILTER_WORDS; ++k)
-    found |= (uint64_t)((int32_t)((words[k] - filter->base) >> 32) < filter->limit) << k;
+  for (unsigned k = 0; k < FILTER_WORDS; ++k) found |= filter_one(filter, words[k]) << k;
   return found;
 }
 
