@@ -163,8 +163,9 @@ static void sift_lines(struct lines *lines) {
   while (lines->first != lines->end) sift_line(lines, &lines->ahead[lines->first++ % AHEAD]);
 }
 
-static void add_line(struct lines *lines, struct line line, size_t bytes) {
-  for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch((const char *)line.words + at);
+static void add_line(struct lines *lines, struct line line, size_t words) {
+  size_t step = lines->stride < 64 ? 64 : lines->stride;
+  for (size_t at = 0; at < words * lines->stride; at += step) __builtin_prefetch((const char *)line.words + at);
   if (lines->end - lines->first == AHEAD) sift_line(lines, &lines->ahead[lines->first++ % AHEAD]);
   lines->ahead[lines->end++ % AHEAD] = line;
 }
@@ -179,7 +180,7 @@ static void sift_chunk(struct lines *lines, struct varve_slab_chunk *chunk) {
       unsigned line = bits_lowest(notes) / 8;
       struct line one = {chunk->words + group * 64 + line * LINE_WORDS, used >> line * 8 & 0xff,
                          &chunk->notes[group * 8 + line], true};
-      add_line(lines, one, 64);
+      add_line(lines, one, LINE_WORDS);
     }
   }
   sift_lines(lines);
@@ -209,7 +210,7 @@ static void add_array_line(struct lines *lines, struct root_table *table, size_t
   if (!count) return;
   struct line one = {(varve_word *)((char *)table->base + from * table->stride), cut_bits(table->bitmap, from, count),
                      &table->lines->note[line], table->stride == 8 && count == LINE_WORDS};
-  add_line(lines, one, (count - 1) * table->stride + 8);
+  add_line(lines, one, count);
 }
 
 static void sift_stretch(struct lines *lines, struct root_table *table, size_t from) {

@@ -524,6 +524,7 @@ void varve__plan_group(struct varve_heap *heap, bool emergency) {
     if (emergency) group_small_emergency(&g, node);
     else group_small(&g, ages, node);
     group_medium(&g, ages, node);
+    g.hole_region = 0;
   }
   if (emergency || heap->options.move_everything) varve__plan_large_slide(heap);
   else if (heap->options.slide_budget) put_off(heap);

@@ -83,7 +83,7 @@ void machine_leave_core(int core); /* the calling thread stays on the others, if
 size_t machine_l2_bytes(void);
 void machine_print(const struct bench *bench);
 /* Populated memory, huge pages by advice, kept from call to call: slot is one of these. */
-enum { ARENA_RAW, ARENA_COPY, ARENA_WORDS, ARENA_ADDRESSES, ARENA_ORDER, ARENAS };
+enum { ARENA_RAW, ARENA_COPY, ARENA_WORDS, ARENA_ADDRESSES, ARENA_ORDER, ARENA_STACK, ARENAS };
 void *arena(unsigned slot, size_t bytes);
 void die(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 static inline void escape(const void *p) { __asm__ volatile("" : : "r"(p) : "memory"); }

@@ -102,17 +102,43 @@ double limit_visit_ns(unsigned bits, unsigned threads) {
 
 /* ---- trace and copy ---- */
 
+#define WALK_RING 64u
+#define WALK_AHEAD 24u
+
 struct trace {
   const uint64_t *order, *at;
   size_t from, to, count; /* of this thread; of all */
-  uint64_t *bitmap, base;
+  uint64_t *bitmap, base, bytes;
   char *copy;
   _Atomic unsigned *ready, *done;
   unsigned threads;
   int core; /* of the first thread */
 };
 
-static inline __attribute__((always_inline)) void mark_objects(const struct trace *t, bool alone) {
+/* Alone: find the objects, from the first one on, with a stack and a ring in which headers are fetched. */
+static void walk_objects(const struct trace *t) {
+  uint64_t *stack = arena(ARENA_STACK, (t->count + WALK_RING) * sizeof *stack), ring[WALK_RING];
+  size_t top = 0, head = 0, tail = 0, found = 0;
+  stack[top++] = t->order[0];
+  for (;;) {
+    for (; top && tail - head < WALK_AHEAD; ++tail) {
+      __builtin_prefetch((const void *)(uintptr_t)stack[--top]);
+      ring[tail % WALK_RING] = stack[top];
+    }
+    if (head == tail) break;
+    const uint64_t *object = (const uint64_t *)(uintptr_t)ring[head++ % WALK_RING];
+    for (unsigned slot = 1; slot <= 2; ++slot) {
+      uint64_t index = (object[slot] - t->base) >> 3;
+      if (object[slot] - t->base >= t->bytes || t->bitmap[index >> 6] >> (index & 63) & 1) continue;
+      t->bitmap[index >> 6] |= UINT64_C(15) << (index & 63);
+      stack[top++] = object[slot];
+      ++found;
+    }
+  }
+  if (found + 1 < t->count) die("the raw loop has not found all objects");
+}
+
+static void mark_objects(const struct trace *t) {
   uint64_t sum = 0;
   for (size_t k = t->from; k < t->to; ++k) {
     uint64_t soon = t->order[k + AHEAD < t->count ? k + AHEAD : k], index = (t->order[k] - t->base) >> 3;
@@ -120,8 +146,7 @@ static inline __attribute__((always_inline)) void mark_objects(const struct trac
     const uint64_t *object = (const uint64_t *)(uintptr_t)t->order[k];
     __builtin_prefetch((const void *)(uintptr_t)soon);
     __builtin_prefetch(&t->bitmap[(soon - t->base) >> 9], 1);
-    if (alone) *line |= bits;
-    else __atomic_fetch_or(line, bits, __ATOMIC_RELAXED);
+    __atomic_fetch_or(line, bits, __ATOMIC_RELAXED);
     sum += object[0] + object[1] + object[2];
   }
   KEEP(sum);
@@ -140,8 +165,8 @@ static void *trace_thread(void *context) {
   if (t->from) machine_leave_core(t->core);
   atomic_fetch_add(t->ready, 1);
   while (atomic_load(t->ready) < t->threads) __builtin_ia32_pause();
-  if (t->threads == 1) mark_objects(t, true);
-  else mark_objects(t, false);
+  if (t->threads == 1) walk_objects(t);
+  else mark_objects(t);
   copy_objects(t);
   atomic_fetch_add(t->done, 1);
   return NULL;
@@ -160,7 +185,8 @@ static struct trace open_trace(const uint64_t *order, const uint64_t *at, size_t
   struct trace t = {.order = order, .at = at, .to = count, .count = count, .core = machine_core()};
   find_bounds(at, count, &low, &high);
   t.base = low & ~UINT64_C(511);
-  t.bitmap = arena(ARENA_RAW, (high - t.base) / 64 + 64);
+  t.bytes = high - t.base + 8;
+  t.bitmap = memset(arena(ARENA_RAW, (high - t.base) / 64 + 64), 0, (high - t.base) / 64 + 64);
   t.copy = arena(ARENA_COPY, count * 32);
   return t;
 }
