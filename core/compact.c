@@ -56,10 +56,13 @@ SCAN_INLINE void fetch_sparse(const struct varve_space *space, uint32_t block) {
   const uint64_t *bitmap = space_block_bitmap(space, block);
   const char *at = (const char *)space_block_address(space, block);
   for (unsigned line = 0; line < VARVE__BLOCK_LINES; ++line, at += (size_t)1 << VARVE__LINE_SHIFT) {
-    uint64_t live = bitmap[line];
-    if (!live || bits_count(live) > SPARSE_WORDS) continue;
-    for (unsigned part = 0; part < 8; ++part)
-      if (live >> part * 8 & 0xff) __builtin_prefetch(at + part * 64);
+    uint64_t parts = bitmap[line];
+    if (!parts || bits_count(parts) > SPARSE_WORDS) continue;
+    parts |= parts >> 4;
+    parts |= parts >> 2;
+    parts |= parts >> 1; /* now the lowest bit of each byte says whether one of its bits was set */
+    for (parts &= UINT64_C(0x0101010101010101); parts; parts &= parts - 1)
+      __builtin_prefetch(at + bits_lowest(parts) * 8);
   }
 }
 
