@@ -75,6 +75,7 @@ static uint64_t used_bytes(const struct varve_heap *heap) {
 
 static void begin(struct varve_heap *heap, const char *cause, uint32_t blocks, enum varve_extent extent) {
   varve__ages_merge(heap);
+  heap->current.barriers = varve__remembered_barriers(heap);
   struct varve_cut cut = varve__policy_cut(heap, extent);
   varve__roots_lock(heap->roots);
   varve__lock_take(&heap->settings);

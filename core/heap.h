@@ -66,7 +66,7 @@ struct varve_yield {
   uint64_t look;       /* 1/16 nanoseconds for a remembered object or a noted line, smoothed */
   uint64_t lines;      /* noted lines that the last collection looked at, if it was not full */
   uint64_t aged;       /* blocks that survived the last collection, if it was not full */
-  uint32_t fulls;      /* full collections since the last that was not */
+  uint64_t wasted;     /* nanoseconds of the barriers before full collections, since the last that was not */
 };
 
 /* Is the program kept in cache by collecting often (policy.c)? Written by worker 0 in pauses. */

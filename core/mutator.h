@@ -31,6 +31,7 @@ struct varve__mutator {
   uint64_t own_free;                /* bit b: block b of own_region is ours and unused */
   unsigned node;
   struct varve_remembered_list *remembered; /* where it lists objects; NULL: none yet */
+  uint64_t barriers;                /* stores since the last collection that took the barrier's slow half */
   uint32_t slow_allocations;        /* for the stress period */
   varve_status status;              /* why the last allocation failed */
   bool satisfied;                   /* its last own collection left room for what it wanted */

@@ -21,9 +21,9 @@
  * predicted: a fixed part, so much for each byte that survives, and for each remembered object and noted line, whose number
  * is known; which share survives is counted at every collection, also at full ones, so no trial is ever needed. What survived the last collection is taken once more if what it holds of
  * garbage, by the share that last survived twice, is worth the marking at the same price: objects that were in use by
- * chance at one collection are not kept until the next full one. When several collections in a row were full, because hardly
- * anything dies young, marking leaves the flags set, so that stores are not remembered in vain (asleep); each full
- * collection counts survivors all the same, and when young ones would pay, the next full one clears the flags again.
+ * chance at one collection are not kept until the next full one. While hardly anything dies young, stores are remembered in
+ * vain: when that has cost as much as a full collection, marking leaves the flags set, and stores cost nothing (asleep);
+ * full collections count survivors all the same, and when young ones would pay, the next full one clears the flags again.
  *
  * Recycling: objects that die young are best made where others have just died, in cache. So while next to nothing is
  * live, a collection comes each time cache-budget was allocated, as long as that costs at most PAYS_NS for each MiB; a
@@ -56,7 +56,7 @@
 #define GOOD_CYCLES 64u     /* short cycles after which the penalty is halved */
 #define TRY_DEAR_AGAIN 128u /* that was at least half as dear again */
 #define FULL_MARGIN 1.1     /* by so much the next collection must be dearer than the mean */
-#define SLEEP_AFTER 4u      /* full collections in a row before stores stop to be remembered */
+#define BARRIER_NS 8u       /* what the barrier's slow half costs a store */
 #define YOUNG_PARALLEL 8u   /* parallel-min for what survives of the newest epochs is so much smaller */
 #define YOUNG_SLIDE 4u      /* of the time that survivors cost, one part in so many goes into copying them */
 #define FORGET 64u          /* what is known of what is not looked at fades by one part of so many */
@@ -240,9 +240,11 @@ static struct varve_choice choose(const struct varve_heap *heap) {
                               heap->sizing.full_at, varve__remembered_count(heap), most);
 }
 
-/* Full collections that followed each other, and would have been full anyway. */
+/* To fall asleep when it is time to wake up costs a full collection; so does having been awake in vain by now. */
 static struct varve_cut full_cut(const struct varve_heap *heap) {
-  return (struct varve_cut){.asleep = heap->yield.fulls >= SLEEP_AFTER && choose(heap).full};
+  const struct varve_yield *y = &heap->yield;
+  uint64_t wasted = y->wasted + heap->current.barriers * BARRIER_NS;
+  return (struct varve_cut){.asleep = (heap->ages.asleep || wasted > y->full_cost) && choose(heap).full};
 }
 
 struct varve_cut varve__policy_cut(const struct varve_heap *heap, enum varve_extent extent) {
@@ -298,7 +300,7 @@ void varve__policy_note_yield(struct varve_heap *heap) {
     learn_survival(&y->survival_again, atomic_load_explicit(&heap->plan->aged_words, memory_order_relaxed), y->aged);
   else y->survival_again -= y->survival_again / FORGET;
   if (!cut) learn_decay(heap, y, allocated);
-  y->fulls = cut ? 0 : y->fulls + 1;
+  y->wasted = cut ? 0 : y->wasted + stats->barriers * BARRIER_NS;
   y->cost = cut ? y->cost + stats->total_ns : stats->total_ns;
   y->allocated = cut ? y->allocated + allocated : 0;
   y->used = used_blocks(heap);

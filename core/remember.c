@@ -92,6 +92,7 @@ void varve_remember(varve_mutator *head, void *at, varve_word *slot) {
 #endif
   VARVE_REQUIRE(space_contains(&heap->space, (uint64_t)(uintptr_t)at), "store: %p is no object of the heap", at);
   bool lines = !heap->ages.asleep && has_lines(heap, object);
+  ++mutator_of(head)->barriers;
   uint8_t flag = lines ? VARVE_ABI_FLAG_LISTED : VARVE_ABI_FLAG_NO_LOG;
   if (lines) note_line(heap, object, slot);
   if (lines && (__atomic_load_n((uint8_t *)object, __ATOMIC_RELAXED) & flag)) return;
@@ -246,7 +247,7 @@ static void pour(struct varve_remembered_list *from, struct varve_remembered_lis
 void varve__remembered_settle(struct varve_heap *heap) {
   struct varve_remembered *remembered = &heap->remembered;
   uint32_t kept = 0;
-  for (struct varve__mutator *m = heap->mutators; m; m = m->next) m->remembered = NULL;
+  for (struct varve__mutator *m = heap->mutators; m; m = m->next) m->remembered = NULL, m->barriers = 0;
   for (uint32_t i = 0; i < remembered->count; ++i) {
     struct varve_remembered_list *list = remembered->lists[i];
     if (!heap->space.cut) list->count = 0;
@@ -261,6 +262,12 @@ void varve__remembered_settle(struct varve_heap *heap) {
   }
   remembered->count = kept;
   if (!heap->space.cut) atomic_store_explicit(&remembered->lost, false, memory_order_relaxed);
+}
+
+uint64_t varve__remembered_barriers(const struct varve_heap *heap) {
+  uint64_t barriers = 0;
+  for (const struct varve__mutator *m = heap->mutators; m; m = m->next) barriers += m->barriers;
+  return barriers;
 }
 
 uint64_t varve__remembered_count(const struct varve_heap *heap) {

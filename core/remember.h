@@ -55,6 +55,9 @@ void varve__remembered_visit(struct varve_sieve *sieve, uint32_t index);
 /* Worker 0, at the end of a pause: take out what was taken off; after a full collection, everything. */
 void varve__remembered_settle(struct varve_heap *heap);
 void varve__remembered_close(struct varve_heap *heap);
+/* Stores of the attached mutators that have taken the barrier's slow half since the last collection; in a pause, before
+ * the lists are settled. */
+uint64_t varve__remembered_barriers(const struct varve_heap *heap);
 /* Objects listed; in a pause. */
 uint64_t varve__remembered_count(const struct varve_heap *heap);
 /* Is the slot of the old object remembered, as A1 asks? For the verifier. */

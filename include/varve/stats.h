@@ -33,6 +33,7 @@ typedef struct varve_collection_stats {
                                        epochs taken counts as it was when it was last collected */
   uint64_t range_before, survived;  /* the same for the epochs taken: bytes of blocks before, of live objects after */
   uint64_t remembered;              /* old objects that were looked at because they had been written to */
+  uint64_t barriers;                /* stores before it that took the slow half of the barrier */
   uint64_t committed;               /* bytes of committed regions and their side tables after */
   uint64_t objects_marked, bytes_moved, bytes_fixed_in_place;
   uint64_t groups, splits;

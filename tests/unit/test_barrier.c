@@ -355,12 +355,17 @@ static void believe(struct api *api, bool dear) {
   api->heap->yield.full_cost = 0;
 }
 
+/* Being awake costs nothing without stores, so the heap stays awake; with enough of them in vain it does not. */
 static void fall_asleep(struct api *api) {
   for (unsigned i = 0; i < 5; ++i) {
     assert_false(api->heap->ages.asleep);
     believe(api, true);
     api_collect(api, NULL);
   }
+  assert_false(api->heap->ages.asleep);
+  believe(api, true);
+  api->heap->yield.wasted = 1;
+  api_collect(api, NULL);
   assert_true(api->heap->ages.asleep);
 }
 
