@@ -13,7 +13,8 @@ static uint32_t count_range(const struct varve_space *space) {
   for (uint32_t r = 0; r < space->region_high; ++r) {
     uint8_t kind = atomic_load_explicit(&space->regions[r].kind, memory_order_relaxed);
     uint64_t free = atomic_load_explicit(&space->regions[r].free_blocks, memory_order_relaxed);
-    if (kind >= REGION_SMALL) blocks += bits_count(varve__space_range(space, r) & (kind == REGION_MEDIUM ? ~UINT64_C(0) : ~free));
+    if (kind == REGION_MEDIUM) free = 0;
+    if (kind >= REGION_SMALL) blocks += bits_count(varve__space_range(space, r) & ~free);
   }
   return blocks;
 }

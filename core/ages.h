@@ -2,19 +2,20 @@
 /* ages.h -- epochs: which part of the heap a collection takes.
  *
  * Epochs are numbered from 0, the oldest, to space.epoch, the newest, into which mutators allocate. A collection has a
- * cut: it takes all blocks of that epoch and newer ones, its range. What survives of the range gets the cut as its epoch,
- * moved or not, and the next epoch begins: so numbers stay small, and 0 is what a full collection has left (cut 0).
- * Old blocks keep their mark bits, so marking stops at them without looking further.
+ * cut: it takes all blocks of that epoch and newer ones, its range. What survives of the range gets the cut as its
+ * epoch, moved or not, and the next epoch begins: so numbers stay small, and 0 is what a full collection has left (cut
+ * 0). Old blocks keep their mark bits, so marking stops at them without looking further.
  *
  * Invariants
- *   A1 For every cut that may still be chosen, a reference from an object, or a tracked root, that is older than the cut to
- *      one that is not is remembered: the object is (remember.h), or the line of eight words that it is in is noted.
- *      No cut in 1 .. tenured is chosen any more; so references to what is that old need not be remembered.
- *   A2 slots of immutable objects, and first stores, are written before the next safepoint: they refer to the same or an
- *      older epoch, and nothing is remembered for them.
+ *   A1 For every cut that may still be chosen, a reference from an object, or a tracked root, that is older than the
+ *      cut to one that is not is remembered: the object is (remember.h), or the line of eight words that it is in is
+ *      noted. No cut in 1 .. tenured is chosen any more; so references to what is that old need not be remembered.
+ *   A2 slots of immutable objects, and first stores, are written before the next safepoint: they refer to the same or
+ *      an older epoch, and nothing is remembered for them.
  *   A3 VARVE_ABI_FLAG_NO_LOG is set in fresh objects and in remembered ones; marking clears it in what survives.
  *   A4 ages (the order of blocks) of the range are at least first_age[cut]; those of older blocks are below.
- *   A5 asleep: flags are left set, so that stores cost nothing more; nothing is remembered, and the next collection is full.
+ *   A5 asleep: flags are left set, so that stores cost nothing more; nothing is remembered, and the next collection is
+ *      full.
  */
 #ifndef VARVE_CORE_AGES_H
 #define VARVE_CORE_AGES_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* fix.h -- rewriting slots whose objects move. Inline, for the loops of compact.c.
  *
- * Idea       A slot's new value comes from side tables only (forward.h). References into the block that the last one led
- *            to find the tables in the cache and are rewritten at once; others wait in a ring while the tables are
+ * Idea       A slot's new value comes from side tables only (forward.h). References into the block that the last one
+ *            led to find the tables in the cache and are rewritten at once; others wait in a ring while the tables are
  *            fetched. References to blocks that stay are left alone.
  * Invariant  F1: each slot is given once. A slot in the ring is at its final place and holds its old word.
  */

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* heap.h -- the heap object: all state of the library hangs from it.
  *
- * Who writes what, when: tags, tables: at creation; options also later, under `settings`. mutators: under the registry lock. space: see
- * regions/space.h. plan, stats.current: in a pause, as their headers say. totals: by worker 0 at the end of a pause,
- * read by anybody under `stats_lock`.
+ * Who writes what, when: tags, tables: at creation; options also later, under `settings`. mutators: under the registry
+ * lock. space: see regions/space.h. plan, stats.current: in a pause, as their headers say. totals: by worker 0 at the
+ * end of a pause, read by anybody under `stats_lock`.
  *
- * Locks, in rank order: collector, registry, roots, layouts, settings, remembered.lock, space.lock, stats_lock. A pause holds `settings`
- * from its beginning to its end, so that options change between pauses only. What varve_heap_set may change is read
- * with heap_setting outside pauses.
+ * Locks, in rank order: collector, registry, roots, layouts, settings, remembered.lock, space.lock, stats_lock. A pause
+ * holds `settings` from its beginning to its end, so that options change between pauses only. What varve_heap_set may
+ * change is read with heap_setting outside pauses.
  */
 #ifndef VARVE_CORE_HEAP_H
 #define VARVE_CORE_HEAP_H

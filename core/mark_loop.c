@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* mark_loop.c -- the mark loop: from a grey object to its grey children, with prefetching.
  *
- * Idea       A child that a slot refers to waits in a short ring while its bitmap word is fetched. Leaving it, it goes on
- *            the stack if its start bit is clear. What is popped waits in a second ring while its header is fetched; then
- *            all of its bits are set, and its slots are read. Most references of a graph lead to marked objects: their
- *            headers are never fetched, and whether they are marked is no branch.
- * Alone      A lone worker sets the start bit when it pushes, so that its stack holds each object at most once, and uses plain
- *            loads and stores.
- * Several    workers at first only look at the start bit when they push; who then sets it, together with the other bits, by
- *            one atomic operation, scans the object, and other entries for it are stale (K1). In trees there are none, and two
- *            workers are 1.5 times as fast as with an OR for each push. Where an eighth of the entries is stale, a
- *            worker becomes eager: it sets the start bit when it pushes, or its stack would be several times as long.
- *            Nothing is published by a bit: headers and slots do not change in a pause.
- * Source     A FIFO in front of the stack: Cher, Hosking, Vijaykumar, ASPLOS 2004. The second ring's depth adapts: heaps in
- *            the order of allocation are faster with a short one.
+ * Idea       A child that a slot refers to waits in a short ring while its bitmap word is fetched. Leaving it, it goes
+ *            on the stack if its start bit is clear. What is popped waits in a second ring while its header is fetched;
+ *            then all of its bits are set, and its slots are read. Most references of a graph lead to marked objects:
+ *            their headers are never fetched, and whether they are marked is no branch.
+ * Alone      A lone worker sets the start bit when it pushes, so that its stack holds each object at most once, and
+ *            uses plain loads and stores.
+ * Several    workers at first only look at the start bit when they push; who then sets it, together with the other
+ *            bits, by one atomic operation, scans the object, and other entries for it are stale (K1). In trees there
+ *            are none, and two workers are 1.5 times as fast as with an OR for each push. Where an eighth of the
+ *            entries is stale, a worker becomes eager: it sets the start bit when it pushes, or its stack would be
+ *            several times as long. Nothing is published by a bit: headers and slots do not change in a pause.
+ * Source     A FIFO in front of the stack: Cher, Hosking, Vijaykumar, ASPLOS 2004. The second ring's depth adapts:
+ *            heaps in the order of allocation are faster with a short one.
  * Needs      world stopped.   Memory  none: segments come from the pool.
  */
 #include "core/base/check.h"

@@ -60,7 +60,8 @@ static varve_status check_compiled(const struct varve_heap *heap, unsigned compi
     return varve__error(error, VARVE_OPTION, "granule: the heap has %u, the caller was compiled with %u",
                         heap->options.granule, granule);
   if ((compiled & VARVE_ATTACH_PLAIN) && heap->options.ages)
-    return varve__error(error, VARVE_OPTION, "ages=1: the caller was compiled with VARVE_AGES=0, so its stores are plain");
+    return varve__error(error, VARVE_OPTION,
+                        "ages=1: the caller was compiled with VARVE_AGES=0, so its stores are plain");
   return VARVE_OK;
 }
 

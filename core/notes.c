@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* notes.c -- which lines of root tables were stored to, so that a collection of the newest epochs need not read the others.
+/* notes.c -- which lines of root tables were stored to, so that a young collection need not read the others.
  *
- * Idea       A byte stands for about eight words: of a slab for a line of its chunk, of an array for so many bytes of the
- *            host's memory. Stores set it (varve_ref_note, inline in store.h); a pause gives the words of noted lines to a
- *            sieve (remember.h), and clears notes that no later cut could need. A byte, not a bit, so that setting it is
- *            a plain store; eight words, so that a note is for one cache line.
+ * Idea       A byte stands for about eight words: of a slab for a line of its chunk, of an array for so many bytes of
+ *            the host's memory. Stores set it (varve_ref_note, inline in store.h); a pause gives the words of noted
+ *            lines to a sieve (remember.h), and clears notes that no later cut could need. A byte, not a bit, so that
+ *            setting it is a plain store; eight words, so that a note is for one cache line.
  * Invariants NO1 lines of two tasks are different: stretches are cut where lines begin.
  * Called by  registration, under the roots lock; workers in a pause, each task once a pass.
  * Cost       one byte in 64 is read, and the lines that are noted; those are fetched ahead.
@@ -31,7 +31,8 @@ static void note_always(struct root_table *table) {
 
 /* A chunk begins at a multiple of its size. */
 static void open_chunks(struct root_table *table) {
-  table->notes = (varve_notes){.keep = ~(uintptr_t)(VARVE__CHUNK_BYTES - 1), .within = VARVE__CHUNK_BYTES - 1, .shift = 6,
+  table->notes = (varve_notes){.keep = ~(uintptr_t)(VARVE__CHUNK_BYTES - 1), .within = VARVE__CHUNK_BYTES - 1,
+                               .shift = 6,
                                .base = offsetof(struct varve_slab_chunk, words),
                                .table = offsetof(struct varve_slab_chunk, notes),
                                .extent = sizeof(varve_word) * VARVE__CHUNK_WORDS};
@@ -68,7 +69,8 @@ static void replace_lines(struct root_table *table, struct root_lines *fresh) {
   table->heap->roots->replaced = old;
 }
 
-/* Where `count` lines have room. New ones are noted altogether, so nothing is lost that is noted in the old ones meanwhile. */
+/* Where `count` lines have room. New ones are noted altogether, so nothing is lost that is noted in the old ones
+ * meanwhile. */
 static struct root_lines *have_lines(struct root_table *table, size_t count) {
   struct root_lines *lines = table->lines;
   if (lines && lines->capacity >= count) {
@@ -215,7 +217,8 @@ static void add_array_line(struct lines *lines, struct root_table *table, size_t
 
 static void sift_stretch(struct lines *lines, struct root_table *table, size_t from) {
   size_t to = table->count - from < ROOT_STRETCH_WORDS ? table->count : from + ROOT_STRETCH_WORDS;
-  size_t line = (from * table->stride) >> table->notes.shift, end = (((to - 1) * table->stride) >> table->notes.shift) + 1;
+  size_t line = (from * table->stride) >> table->notes.shift;
+  size_t end = (((to - 1) * table->stride) >> table->notes.shift) + 1;
 #ifdef VARVE_PLANT_LOST_NOTE
   --end;
 #endif

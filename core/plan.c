@@ -303,11 +303,12 @@ static uint32_t next_hole(struct grouping *g, unsigned node) {
   return VARVE__NO_BLOCK;
 }
 
-/* What survives of the newest epochs goes into free blocks of old regions, as far as there are any, so that the regions it
- * comes from become free as a whole. The holes come first among the destinations. */
+/* What survives of the newest epochs goes into free blocks of old regions, as far as there are any, so that the regions
+ * it comes from become free as a whole. The holes come first among the destinations. */
 static void prefer_holes(struct grouping *g, struct varve_group *group) {
   struct varve_plan *plan = g->plan;
-  uint32_t sources = group->target_count, wanted = (uint32_t)(group->live / (VARVE__BLOCK_WORDS - VARVE_SMALL_MAX / 8)) + 1;
+  uint32_t sources = group->target_count;
+  uint32_t wanted = (uint32_t)(group->live / (VARVE__BLOCK_WORDS - VARVE_SMALL_MAX / 8)) + 1;
   unsigned node = g->heap->space.regions[plan->order[group->first] / VARVE__REGION_BLOCKS].node;
   uint32_t block;
   while (group->target_count < sources + wanted && (block = next_hole(g, node)) != VARVE__NO_BLOCK)
@@ -451,10 +452,6 @@ static uint32_t choose_group_regions(struct varve_heap *heap) {
 
 /* ---- putting off ---- */
 
-static uint32_t age_of(const struct varve_space *space, const struct varve_group *group, uint32_t unit) {
-  return group->medium ? space->regions[unit].age : space->blocks[unit].age;
-}
-
 static uint32_t first_source(const struct varve_plan *plan, const struct varve_group *group) {
   return plan->order[group->first];
 }
@@ -465,8 +462,10 @@ static uint32_t first_group(const struct varve_heap *heap) {
   const struct varve_space *space = &heap->space;
   if (plan->resume == VARVE__NO_BLOCK || space->cut) return 0;
   uint32_t age = space->blocks[plan->resume].age;
-  for (uint32_t i = 0; i < plan->group_count; ++i)
-    if (!plan->groups[i].medium && age_of(space, &plan->groups[i], first_source(plan, &plan->groups[i])) >= age) return i;
+  for (uint32_t i = 0; i < plan->group_count; ++i) {
+    const struct varve_group *group = &plan->groups[i];
+    if (!group->medium && space->blocks[first_source(plan, group)].age >= age) return i;
+  }
   return 0;
 }
 

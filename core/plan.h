@@ -19,8 +19,8 @@
  *   P3 Objects of a group keep their order.
  *   P4 Groups are disjoint: a group is a task for one worker, without synchronisation.
  *
- * Put off: with slide-budget, groups are taken in age order until the budget is spent; the next full collection begins with
- *   those that were left.
+ * Put off: with slide-budget, groups are taken in age order until the budget is spent; the next full collection
+ *   begins with those that were left.
  *
  * Emergency: when the plan would not free what the requester wants, it is made anew with one group per node and kind,
  * nothing too dense, the fullest SMALL regions first, so that the others become empty as a whole, and large objects

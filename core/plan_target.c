@@ -2,7 +2,8 @@
 /* plan_target.c -- where the objects of each group go: dst1, dst2 and split of its blocks (plan.h, P1 to P3).
  *
  * Called by  collect.c, all workers, a group each; world stopped.   Needs  live words, ranks, groups.
- * Cost       a SMALL block: two lookups in its tables, a header only where a long run is split; a MEDIUM region: its headers.
+ * Cost       a SMALL block: two lookups in its tables, a header only where a long run is split; a MEDIUM region: its
+ *            headers.
  */
 #include "core/plan.h"
 #include "core/walk.h"

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* policy.c -- the decisions of policy.h, but for the size of the heap (sizing.c) and for ages (policy_ages.c).
  *
- * Workers: more of them are not always faster. Marking in parallel needs atomic operations, one or two for each object, which
- * a worker alone does not; cores may share their caches or be busy with something else. So the pause's cost is measured
- * with all workers, with half of them and so on down to one, and mostly the cheapest of these teams is used; now and then
- * a neighbour of it is tried again, the more seldom the dearer it was.
+ * Workers: more of them are not always faster. Marking in parallel needs atomic operations, one or two for each object,
+ * which a worker alone does not; cores may share their caches or be busy with something else. So the pause's cost is
+ * measured with all workers, with half of them and so on down to one, and mostly the cheapest of these teams is used;
+ * now and then a neighbour of it is tried again, the more seldom the dearer it was.
  *
  * Recycling: objects that die young are best made where others have just died, in cache. So while next to nothing is
  * live, a collection comes each time cache-budget was allocated, as long as that costs at most PAYS_NS for each MiB; a

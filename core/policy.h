@@ -16,7 +16,8 @@ uint64_t varve__policy_dense_words(const struct varve_heap *heap, uint64_t words
 /* Which epochs the collection that begins now takes, and what it rules out for later ones. World stopped. */
 struct varve_cut varve__policy_cut(const struct varve_heap *heap, enum varve_extent extent);
 /* The decision, from the arguments alone: `allocated` blocks were taken since the last collection, and `aged` blocks survived it
- * and no other; `goal` blocks may be in use before a full collection; `remembered` objects must be looked at; a longer cycle than of `most` blocks will not follow. Shall the collection be full? If not, shall it
+ * and no other; `goal` blocks may be in use before a full collection; `remembered` objects must be looked at; a longer
+ * cycle than of `most` blocks will not follow. Shall the collection be full? If not, shall it
  * take those that survived the last one again? */
 struct varve_choice {
   bool full, again;

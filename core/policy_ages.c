@@ -75,8 +75,8 @@ static double price(const struct varve_yield *y, uint64_t allocated) {
   return (double)y->cost / (double)(y->allocated + allocated + 1);
 }
 
-/* Would a full collection now be cheaper for the room it makes? It frees `dead` young blocks, and of what is old as much as
- * the last ones did for what had been allocated. */
+/* Would a full collection now be cheaper for the room it makes? It frees `dead` young blocks, and of what is old as much
+ * as the last ones did for what had been allocated. */
 static bool full_is_better(const struct varve_yield *y, uint64_t cost, uint64_t next, uint64_t goal, uint64_t allocated,
                            uint64_t dead) {
   uint64_t freed = dead + (y->allocated + allocated) * y->decay / 1024, used = y->used + allocated;
@@ -153,15 +153,20 @@ struct varve_cut varve__policy_cut(const struct varve_heap *heap, enum varve_ext
 
 static uint64_t smooth(uint64_t old, uint64_t now) { return old ? (old * 3 + now) / 4 : now; }
 
-/* The time goes to that of the three which is expected to have taken most of it. A pause in which a thread was not running
- * says little, so it is cut down. */
+/* `part` of a pause was expected, and the pause took `cost` instead of `expected`: what the part seems to have taken. */
+static uint64_t corrected(uint64_t part, uint64_t expected, uint64_t cost) {
+  uint64_t others = expected - part;
+  return cost > others ? cost - others : 0;
+}
+
+/* The difference is put down to that of the three parts which is expected to have taken most of the time. A pause in
+ * which a thread was not running says little, so it is cut down. */
 static void learn_cost(struct varve_yield *y, uint64_t cost, uint64_t survived, uint64_t remembered) {
   uint64_t copy = (survived >> 10) * y->each, look = remembered * y->look / 16, expected = y->fixed + copy + look;
   if (cost > 4 * expected) cost = 4 * expected;
-  uint64_t rest = cost > expected ? cost - expected : 0, less = cost < expected ? expected - cost : 0;
-  if (copy >= look && copy > y->fixed) y->each = smooth(y->each, (copy + rest - (less < copy ? less : copy)) / (survived >> 10) + 1);
-  else if (look > y->fixed) y->look = smooth(y->look, (look + rest - (less < look ? less : look)) * 16 / remembered + 1);
-  else y->fixed = smooth(y->fixed, y->fixed + rest - (less < y->fixed ? less : y->fixed) + 1);
+  if (copy >= look && copy > y->fixed) y->each = smooth(y->each, corrected(copy, expected, cost) / (survived >> 10) + 1);
+  else if (look > y->fixed) y->look = smooth(y->look, corrected(look, expected, cost) * 16 / remembered + 1);
+  else y->fixed = smooth(y->fixed, corrected(y->fixed, expected, cost) + 1);
 }
 
 static void learn_survival(uint64_t *survival, uint64_t live_words, uint64_t blocks) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* release.c -- after the slide: bitmaps and descriptors describe the new places, what is empty is free, ages are anew.
  *
- * Called by  collect.c; world stopped.   Needs  the slide done.   Leaves  M1 for the new places; every block's top and age;
- *            the broken lists.   Cost  the bitmap of the groups' blocks written once.   Memory  none.
+ * Called by  collect.c; world stopped.   Needs  the slide done.   Leaves  M1 for the new places; every block's top and
+ *            age; the broken lists.   Cost  the bitmap of the groups' blocks written once.   Memory  none.
  */
 #include "core/release.h"
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* remember.c -- the store barrier's slow half, and the two passes over what is remembered: see remember.h.
  *
- * Called by  varve_remember: running mutators, between safepoints; takes the lock once for 510 objects. The passes: workers.
- * Memory     lists of 4 KiB from the metadata arenas, outside pauses; they are kept. Without memory the heap goes on with
- *            full collections.
- * Atomics    flags and notes are changed by byte-wide atomics, for other mutators write to the same object; that both see a
- *            flag clear and only one lists the object is decided by the value that the OR returns. The stop of the world
- *            orders everything else.
+ * Called by  varve_remember: running mutators, between safepoints; takes the lock once for 510 objects. The passes:
+ *            workers.
+ * Memory     lists of 4 KiB from the metadata arenas, outside pauses; they are kept. Without memory the heap goes on
+ *            with full collections.
+ * Atomics    flags and notes are changed by byte-wide atomics, for other mutators write to the same object; that both
+ *            see a flag clear and only one lists the object is decided by the value that the OR returns. The stop of
+ *            the world orders everything else.
  */
 #include "core/remember.h"
 
@@ -142,7 +143,8 @@ static void sift_slots(void *context, varve_word *slots, size_t count) {
   sift_range(&sieve->own, slots, 8, count, NULL, false);
 }
 
-void varve__sieve_open(struct varve_sieve *sieve, struct varve_heap *heap, struct varve_visitor *visitor, bool marking) {
+void varve__sieve_open(struct varve_sieve *sieve, struct varve_heap *heap, struct varve_visitor *visitor,
+                       bool marking) {
   *sieve = (struct varve_sieve){.heap = heap, .visitor = visitor, .marking = marking};
   sieve->own = (struct varve_visitor){.range = sift_range, .heap = heap, .context = sieve};
 }
@@ -195,8 +197,8 @@ static bool visit_lines(struct varve_sieve *sieve, varve_object *object) {
 static bool visit_object(struct varve_sieve *sieve, varve_object *object) {
   if (has_lines(sieve->heap, object)) return visit_lines(sieve, object);
   sieve->found = sieve->needed = false;
-  scan_object(&sieve->heap->layouts, layout_of(sieve->heap, object), (varve_word *)object, varve_object_bytes(object) / 8,
-              sift_slots, sieve, &sieve->own);
+  scan_object(&sieve->heap->layouts, layout_of(sieve->heap, object), (varve_word *)object,
+              varve_object_bytes(object) / 8, sift_slots, sieve, &sieve->own);
 #ifdef VARVE_PLANT_DROPPED_EARLY
   sieve->needed = false;
 #endif
@@ -241,7 +243,8 @@ static void compact_list(struct varve_remembered_list *list) {
 
 /* Move entries of the list into the one before that has room. */
 static void pour(struct varve_remembered_list *from, struct varve_remembered_list *into) {
-  while (from->count && into->count < VARVE__REMEMBERED_ENTRIES) into->entries[into->count++] = from->entries[--from->count];
+  while (from->count && into->count < VARVE__REMEMBERED_ENTRIES)
+    into->entries[into->count++] = from->entries[--from->count];
 }
 
 void varve__remembered_settle(struct varve_heap *heap) {

@@ -2,15 +2,15 @@
 /* remember.h -- old objects that were written to since they were last collected: with the noted lines of root tables, all
  * that may refer from outside a range into it (A1 in ages.h).
  *
- * Small and medium objects are remembered as a whole, once each: the flag NO_LOG is set in them as long as they are listed.
- * Large arrays, and large arrays of records, are noted by lines of eight words: the byte of the bitmap that belongs to a line
- * has bit 1 set. (Of a large object's bitmap marking uses only the first bit.) They keep NO_LOG clear, so that every
- * store comes to varve_remember, and are listed once, with the flag LISTED.
+ * Small and medium objects are remembered as a whole, once each: the flag NO_LOG is set in them as long as they are
+ * listed. Large arrays, and large arrays of records, are noted by lines of eight words: the byte of the bitmap that
+ * belongs to a line has bit 1 set. (Of a large object's bitmap marking uses only the first bit.) They keep NO_LOG
+ * clear, so that every store comes to varve_remember, and are listed once, with the flag LISTED.
  *
  * Invariants N1 an object is listed at most once, so that its slots are fixed once (F1); its flag says whether it is.
  *            N2 a listed object of the range is taken off the list by the mark pass; marking clears its flags.
- *            N3 the mark pass and the fix pass look at the same words: all listed objects and noted lines that refer into
- *               the range. What no later cut could need is forgotten by the pass that finds that out.
+ *            N3 the mark pass and the fix pass look at the same words: all listed objects and noted lines that refer
+ *               into the range. What no later cut could need is forgotten by the pass that finds that out.
  */
 #ifndef VARVE_CORE_REMEMBER_H
 #define VARVE_CORE_REMEMBER_H

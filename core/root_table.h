@@ -87,7 +87,8 @@ varve_status varve__root_check_words(struct varve_roots *roots, const struct roo
 /* ---- notes.c ---- */
 
 /* Let stores into the table be noted, if the heap has ages and the table is tracked; its words are noted at first. To be
- * called again when it has moved or grown; others may be storing into it if it stays where it is. Under the lock. False: no
+ * called again when it has moved or grown; others may be storing into it if it stays where it is. Under the lock.
+ * False: no
  * memory; nothing happened. */
 bool varve__notes_open(struct root_table *table);
 void varve__notes_close(struct root_table *table);

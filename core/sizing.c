@@ -12,9 +12,9 @@
  *             use, OOPSLA 2022). At least half and at most twice of L, for g and s are guesses from the last cycles.
  *   fixed     heap-max.
  *
- * With ages that is decided by full collections, and holds until the next one: a young collection leaves what it has not
- * freed of it. The square-root rule then takes for L what all collections of such a cycle mark together, a quarter of
- * it what is live.
+ * With ages that is decided by full collections, and holds until the next one: a young collection leaves what it has
+ * not freed of it. The square-root rule then takes for L what all collections of such a cycle mark together, a quarter
+ * of it what is live.
  *
  * What bounds it, the later the stronger:
  *

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* filter.h -- which of 64 neighbouring words may be references, for tables in which most are not.
  *
- * Idea       Only the upper half of a word's distance from the heap's base is compared, for which every x86-64 has vector
- *            instructions: what passes lies in the heap's range or less than 4 GiB behind it. The caller looks again.
+ * Idea       Only the upper half of a word's distance from the heap's base is compared, for which every x86-64 has
+ *            vector instructions: what passes lies in the heap's range or less than 4 GiB behind it. The caller looks
+ *            again.
  * Cost       86 vector operations for 64 words: such tables are read as fast as memory gives them.
  */
 #ifndef VARVE_REGIONS_FILTER_H

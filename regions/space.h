@@ -11,8 +11,8 @@
  * Kinds of region:
  *   SMALL   blocks are taken and freed one by one (free_blocks says which are free)
  *   MEDIUM  one bump space of 2 MiB; objects may cross blocks; [0, top) is parsable
- *   LARGE   runs of blocks, one object each; a run may cross into the next region. When there is no other memory, single
- *           free blocks are taken for small objects too.
+ *   LARGE   runs of blocks, one object each; a run may cross into the next region. When there is no other memory,
+ *           single free blocks are taken for small objects too.
  *
  * Side tables, 2.05 % of the heap: bitmap (1 bit a word), ranks (u16 a line), descriptors (32 bytes a block), epochs
  * (a byte a block).
@@ -22,12 +22,12 @@
  *   R2 kinds change under `lock`, or in a pause by worker 0.
  *   R3 in a SMALL region a block is free (bit in free_blocks, kind FREE, bitmap zero) or owned by one mutator or
  *      holds objects; taking a block is one atomic AND on free_blocks. In a LARGE region blocks are taken under `lock`.
- *   R4 used_blocks never exceed limit_blocks between pauses, nor committed regions limit_regions, which is limit_blocks in
- *      whole regions: of the last region a part may be of no use.
+ *   R4 used_blocks never exceed limit_blocks between pauses, nor committed regions limit_regions, which is limit_blocks
+ *      in whole regions: of the last region a part may be of no use.
  *   R5 a LEAVING region belongs to the running thread that gives it back, which finishes before its next safepoint.
- *   R6 all objects that start in a block were allocated in, or survived into, the same epoch: that of the block. Every block
- *      that is allocated into is of the newest epoch, is fresh: until the next pause its bitmap is zero and its objects
- *      lie end to end. Of a free block the epoch says nothing.
+ *   R6 all objects that start in a block were allocated in, or survived into, the same epoch: that of the block. Every
+ *      block that is allocated into is of the newest epoch, is fresh: until the next pause its bitmap is zero and its
+ *      objects lie end to end. Of a free block the epoch says nothing.
  */
 #ifndef VARVE_REGIONS_SPACE_H
 #define VARVE_REGIONS_SPACE_H

@@ -83,8 +83,8 @@ struct varve_mutator {
 
 /** The head of a set of Ref words: where a store into one is noted, a byte for about eight words. What follows is
  *  private. The byte of a slot is at  (slot & keep) + table + (offset >> shift)  with  offset = (slot - base) & within;
- *  it is set, if it is not, by a store of 1, before the next safepoint. With an offset of `extent` or more, varve_ref_note_slow
- *  is called instead. */
+ *  it is set, if it is not, by a store of 1, before the next safepoint. With an offset of `extent` or more,
+ *  varve_ref_note_slow is called instead. */
 typedef struct varve_notes {
   uintptr_t keep, base, within;
   uint64_t shift;

@@ -27,8 +27,8 @@ VARVE_API VARVE_MUST_USE varve_status varve_mutator_attach(varve_heap *heap, con
 /** Make the calling thread a running mutator of the heap. Its home node is the node it runs on.
  *
  * @param name for reports ("slowest to stop"); copied; NULL: "mutator N".
- * @return VARVE_OK; VARVE_METADATA; VARVE_OPTION when the heap's granule is not this caller's VARVE_GRANULE, or the heap
- *         has ages and the caller was compiled with VARVE_AGES=0.
+ * @return VARVE_OK; VARVE_METADATA; VARVE_OPTION when the heap's granule is not this caller's VARVE_GRANULE, or the
+ *         heap has ages and the caller was compiled with VARVE_AGES=0.
  * @threads any, pinned or not; a thread may be attached to several heaps, and more than once. Waits for a running
  *          collection to end. */
 static inline varve_status varve_attach(varve_heap *heap, const char *name, varve_mutator **out,

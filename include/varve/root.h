@@ -128,9 +128,9 @@ typedef struct varve_ref_array {
 VARVE_API VARVE_MUST_USE varve_status varve_ref_array_add(varve_heap *heap, const varve_ref_array *array,
                                                           varve_refs **out, varve_error *error);
 /** The array moved or grew in host memory: replace base, count and bitmap at once. The words keep their values.
- *  A running mutator may call it, before its next safepoint after the change; it waits for no other mutator. Others may
- *  meanwhile store into the array's old words if it stays where it is. Growing costs time for the words that are new, now and
- *  then for all. */
+ *  A running mutator may call it, before its next safepoint after the change; it waits for no other mutator. Others
+ *  may meanwhile store into the array's old words if it stays where it is. Growing costs time for the words that are
+ *  new, now and then for all. */
 VARVE_API varve_status varve_ref_array_update(varve_refs *refs, varve_word *base, size_t count,
                                               const uint64_t *bitmap, varve_error *error);
 VARVE_API void varve_ref_array_remove(varve_refs *refs);

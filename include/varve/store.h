@@ -2,10 +2,11 @@
 /* store.h -- how references are written: every store of a reference into an object, and into a tracked Ref word, goes
  * through here, so that a collection of the newest objects knows which older ones refer to them. Loads are plain.
  *
- * What it costs: a store tests a bit of the object's header, which is next to what it writes; the first store into an old
- * object since it was last collected, and every store into an old array of more than 128 KiB, calls the library (some ns).
- * First stores (varve_init) are plain, so objects of immutable layouts cost nothing. A host whose heaps have no ages may
- * compile with -DVARVE_AGES=0 and has plain stores only. Storing words that are no references needs none of this.
+ * What it costs: a store tests a bit of the object's header, which is next to what it writes; the first store into an
+ * old object since it was last collected, and every store into an old array of more than 128 KiB, calls the library
+ * (some ns). First stores (varve_init) are plain, so objects of immutable layouts cost nothing. A host whose heaps have
+ * no ages may compile with -DVARVE_AGES=0 and has plain stores only. Storing words that are no references needs none of
+ * this.
  *
  * With VARVE_STORE_LOG defined (the debug presets), each store is also written
  * to a log beside the heap, and a heap with check-stores=1 names the slots that were written past this interface.
