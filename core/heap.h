@@ -50,7 +50,7 @@ struct varve_need {
   uint32_t keep;      /* committed regions that stay */
 };
 
-/* What collections cost and what they bring, for the choice between a full one and one of the newest epochs (policy.c).
+/* What collections cost and what they bring, for the choice between a full one and a young one (policy_ages.c).
  * Written by worker 0 in pauses. */
 struct varve_yield {
   uint64_t cost;       /* nanoseconds of the last full collection and of all since */
