@@ -23,6 +23,7 @@ from comparison.figures import Figures, threads_text
 def arguments():
     parser = argparse.ArgumentParser(formatter_class=argparse.RawDescriptionHelpFormatter, description=__doc__)
     parser.add_argument("--targets", help="what scripts/bench --json targets printed")
+    parser.add_argument("--ages", help="what scripts/bench --json young barrier notes printed")
     parser.add_argument("--peers", help="what scripts/bench peers wrote")
     parser.add_argument("--notes", help="why we lose")
     parser.add_argument("--plots", type=pathlib.Path, help="folder for the plots")
@@ -55,6 +56,13 @@ def targets_section(aims):
     missed = targets.missed(aims)
     return aims and texts.TARGETS.format(met=len(aims) - missed, count=len(aims), missed=missed,
                                          table=tables.markdown(targets.HEADER, map(targets.row, aims)))
+
+
+def ages_section(path):
+    lines = targets.load(path)
+    young, barrier, notes = (tables.markdown(targets.PLAIN_HEADER, targets.plain(lines, bench))
+                             for bench in ("young", "barrier", "notes"))
+    return texts.AGES.format(young=young, barrier=barrier, notes=notes)
 
 
 def method(figures):
@@ -116,7 +124,7 @@ def page(given):
     notes = pathlib.Path(given.notes).read_text().strip() if given.notes else "No notes were given."
     unless_peers = "" if figures.cells else "Whole programs beside other collectors. "
     sections = [question(figures, aims), machine_section(figures), texts.REPRODUCE, targets_section(aims),
-                *peers_sections(figures, given.plots), losses_section(figures, notes),
+                given.ages and ages_section(given.ages), *peers_sections(figures, given.plots), losses_section(figures, notes),
                 texts.NOT_MEASURED.format(unless_peers=unless_peers),
                 given.peers and texts.RAW.format(path=given.peers)]
     return "\n\n".join(section for section in sections if section) + "\n"

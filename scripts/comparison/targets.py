@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""targets.py -- the table of the collector's own targets, from the lines of `scripts/bench --json targets`."""
+"""targets.py -- the tables of the collector's own paths, from the lines of `scripts/bench --json`: targets, and what is
+shown without one."""
 import json
 
 HEADER = ["what", "median", "spread", "limit in the same run", "ratio", "must", "reach", ""]
@@ -26,13 +27,25 @@ def number(value):
     return f"{value:.4g}"
 
 
-def row(figure):
+def row_of_values(figure):
     limit = f"{number(figure['limit'])} {figure['limit_name']}" if "limit" in figure else "-"
     ratio = number(figure["ratio"]) if "ratio" in figure else "-"
-    met = "**missed**" if not figure["met_must"] else "reached" if figure["met_reach"] else "met"
     return [figure["what"], f"{number(figure['value'])} {figure['unit']}".strip(),
-            f"{number(figure['min'])} .. {number(figure['max'])}", limit, ratio,
-            f"{figure['sense']} {number(figure['must'])}", number(figure["reach"]), met]
+            f"{number(figure['min'])} .. {number(figure['max'])}", limit, ratio]
+
+
+def row(figure):
+    met = "**missed**" if not figure["met_must"] else "reached" if figure["met_reach"] else "met"
+    return [*row_of_values(figure), f"{figure['sense']} {number(figure['must'])}", number(figure["reach"]), met]
+
+
+PLAIN_HEADER = ["what", "median", "spread", "beside it in the same run", "ratio"]
+
+
+def plain(lines, bench):
+    """The figures of one benchmark, judged or not, once each."""
+    figures = {line["what"]: line for line in lines if line["bench"] == bench and "value" in line}
+    return [[*row_of_values(figure)] for figure in figures.values()]
 
 
 def missed(figures):

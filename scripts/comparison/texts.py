@@ -38,6 +38,23 @@ figure against its limit.
 
 {table}"""
 
+AGES = """## Young collections, stores, noted words
+
+A young collection beside an old part of 256 MiB, of a nursery of which little survives. The raw loop marks the same
+objects and copies them together; one thread finds them from the root on, two know beforehand where they are.
+
+{young}
+
+What a store costs, against the same store without a barrier. "First": the first into an old object since it was last
+collected.
+
+{barrier}
+
+Ten million Ref words, of which one in eight refers to an object; some change between two collections. A young collection against a
+full one; "of it words": the same without what is marked and moved, against reading the noted lines.
+
+{notes}"""
+
 METHOD = """## Whole programs: method
 
 Twelve programs, written once for Varve and again for each of the others, to one specification
