@@ -146,7 +146,8 @@ struct varve_cut varve__policy_cut(const struct varve_heap *heap, enum varve_ext
   if (stress && extent == EXTENT_DUE) return random_cut(heap);
   if (!can_cut(heap) || extent == EXTENT_ALL) return full_cut(heap);
   struct varve_choice choice = choose(heap);
-  if (choice.full && extent == EXTENT_DUE) return full_cut(heap);
+  bool full = choice.full || varve__sizing_external_is_due(heap);
+  if (full && extent == EXTENT_DUE) return full_cut(heap);
   if (choice.again) return (struct varve_cut){(uint8_t)(newest - 1), heap->ages.tenured, false};
   return (struct varve_cut){newest, (uint8_t)(newest - 1), false};
 }

@@ -12,6 +12,9 @@
  *             use, OOPSLA 2022). At least half and at most twice of L, for g and s are guesses from the last cycles.
  *   fixed     heap-max.
  *
+ * External bytes may be owned by old garbage: when as many were added since the last full collection as it allowed the
+ * heap to grow by, the next one is full.
+ *
  * With ages that is decided by full collections, and holds until the next one: a young collection leaves what it has
  * not freed of it. The square-root rule then takes for L what all collections of such a cycle mark together, a quarter
  * of it what is live.
@@ -232,12 +235,25 @@ static struct varve_goal until_full(const struct varve_heap *heap, struct varve_
                       : (struct varve_goal){least, "at least what is wanted"};
 }
 
+/* A full collection. */
+static void allow(struct varve_sizing *sizing, uint64_t budget) {
+  sizing->full_budget = budget;
+  sizing->full_at = sizing->used + budget;
+  sizing->full_external = sizing->external_base;
+}
+
+bool varve__sizing_external_is_due(const struct varve_heap *heap) {
+  const struct varve_sizing *sizing = &heap->sizing;
+  uint64_t external = atomic_load_explicit(&sizing->external, memory_order_relaxed);
+  return external > sizing->full_external && blocks_of(external - sizing->full_external) >= sizing->full_budget;
+}
+
 static void set_budget(struct varve_heap *heap) {
   struct varve_sizing *sizing = &heap->sizing;
   sizing->used = used_blocks(heap);
   struct varve_goal goal = decide(heap, sizing->used);
   if (heap->space.cut) goal = until_full(heap, goal);
-  else sizing->full_at = sizing->used + (sizing->full_budget = goal.budget);
+  else allow(sizing, goal.budget);
   sizing->budget = goal.budget;
   sizing->cache = UINT64_MAX;
   sizing->why = goal.why;

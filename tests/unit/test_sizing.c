@@ -468,6 +468,27 @@ static void no_collection_at_every_allocation(void **state) {
   api_close(&api);
 }
 
+/* Small objects that own much: only a full collection finds out which old ones have died. */
+static void external_bytes_of_old_garbage(void **state) {
+  struct api api;
+  varve_collection_stats last;
+  unsigned full = 0;
+  (void)state;
+  api_open(&api, "heap-max=128m,heap-initial=4m,heap-growth=100,workers=1,ages=1");
+  api_collect(&api, NULL);
+  uint64_t seen = stats_of(&api).collections;
+  for (unsigned i = 0; i < 4000; ++i) {
+    for (unsigned k = 0; k < 64; ++k) assert_non_null(varve_alloc(api.me, api.data, 256));
+    assert_int_equal(varve_external_add(api.me, 64 << 10), VARVE_OK);
+    if (stats_of(&api).collections == seen) continue;
+    seen = stats_of(&api).collections;
+    assert_true(varve_collection_stats_get(api.heap, &last));
+    full += last.epochs_taken == last.epochs;
+  }
+  assert_in_range(full, 3, 60); /* 250 MiB in steps that double */
+  api_close(&api);
+}
+
 static void external_bytes_of_a_native_thread_are_refused(void **state) {
   struct api api;
   (void)state;
@@ -786,6 +807,7 @@ int main(void) {
       cmocka_unit_test(what_comes_and_goes_costs_nothing),
       cmocka_unit_test(the_total_is_bounded),
       cmocka_unit_test(no_collection_at_every_allocation),
+      cmocka_unit_test(external_bytes_of_old_garbage),
       cmocka_unit_test(external_bytes_of_a_native_thread_are_refused),
       cmocka_unit_test(threads_count_together),
       cmocka_unit_test(wrong_changes_are_refused),
