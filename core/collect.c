@@ -74,11 +74,11 @@ static uint64_t used_bytes(const struct varve_heap *heap) {
 }
 
 static void begin(struct varve_heap *heap, const char *cause, uint32_t blocks, enum varve_extent extent) {
+  varve__roots_lock(heap->roots);
+  varve__lock_take(&heap->settings);
   varve__ages_merge(heap);
   heap->current.barriers = varve__remembered_barriers(heap);
   struct varve_cut cut = varve__policy_cut(heap, extent);
-  varve__roots_lock(heap->roots);
-  varve__lock_take(&heap->settings);
   for (struct varve__mutator *m = heap->mutators; m; m = m->next) varve__mutator_retire(m);
   heap->root_tasks = varve__roots_prepare(heap->roots);
   heap->wanted_blocks = blocks;
