@@ -28,7 +28,9 @@ REPRODUCE = """## How to reproduce
 ./scripts/bench targets --quick    # smaller heaps, under a minute; exits with the count of MUST lines missed
 ./scripts/bench peers              # the whole programs, for hours;  --quick: smaller, for minutes
 ./scripts/bench --json targets >targets.json
-./scripts/report.py --targets targets.json --peers build/peers.jsonl --plots plots --notes notes.md >BENCHMARKS.md
+./scripts/bench --json young barrier notes >ages.json
+./scripts/report.py --targets targets.json --ages ages.json --peers build/peers.jsonl --plots plots --notes notes.md \\
+    >BENCHMARKS.md
 ```"""
 
 TARGETS = """## The collector's own paths
