@@ -3,8 +3,8 @@
  *
  * Called by  varve_remember: running mutators, between safepoints; takes the lock once for 510 objects. The passes:
  *            workers.
- * Memory     lists of 4 KiB from the metadata arenas, outside pauses; they are kept. Without memory the heap goes on
- *            with full collections.
+ * Memory     lists of 4 KiB from the metadata arenas, outside pauses, a 256th of the heap at most; they are kept. When
+ *            there is no more, the next collection is full.
  * Atomics    flags and notes are changed by byte-wide atomics, for other mutators write to the same object; that both
  *            see a flag clear and only one lists the object is decided by the value that the OR returns. The stop of
  *            the world orders everything else.
@@ -19,6 +19,8 @@
 #include "varve/store.h"
 
 #define LISTS_FIRST 64u
+#define LISTS_LEAST 256u /* lists that every heap may have: a MiB, */
+#define LISTS_SHARE 256u /* larger ones one part in so many; and one for each mutator */
 #define LINE_WORDS 8u
 #define ENTRIES_AHEAD 16u
 #define ENTRY_REACH 32u /* bytes from a header to what is fetched with it */
@@ -38,11 +40,18 @@ static bool make_room(struct varve_heap *heap) {
   return true;
 }
 
+static uint32_t most_lists(const struct varve_heap *heap) {
+  uint64_t bytes = (uint64_t)heap_setting(&heap->space.limit_blocks) * VARVE__BLOCK_BYTES / LISTS_SHARE;
+  uint64_t lists = bytes / sizeof(struct varve_remembered_list);
+  uint32_t mutators = atomic_load_explicit(&heap->mutator_count, memory_order_relaxed);
+  return mutators + (lists < LISTS_LEAST ? LISTS_LEAST : (uint32_t)lists);
+}
+
 static struct varve_remembered_list *take_list(struct varve_heap *heap) {
   struct varve_remembered *remembered = &heap->remembered;
   struct varve_remembered_list *list = NULL;
   varve__lock_take(&remembered->lock);
-  if (make_room(heap)) {
+  if (remembered->count < most_lists(heap) && make_room(heap)) {
     if ((list = remembered->free)) remembered->free = list->next;
     else list = heap_meta_alloc(heap, sizeof *list);
     if (list) {
@@ -92,12 +101,13 @@ void varve_remember(varve_mutator *head, void *at, varve_word *slot) {
   if ((uintptr_t)at / 8 % 64 == 0) return;
 #endif
   VARVE_REQUIRE(space_contains(&heap->space, (uint64_t)(uintptr_t)at), "store: %p is no object of the heap", at);
-  bool lines = !heap->ages.asleep && has_lines(heap, object);
+  bool blind = heap->ages.asleep || atomic_load_explicit(&heap->remembered.lost, memory_order_relaxed);
+  bool lines = !blind && has_lines(heap, object);
   ++mutator_of(head)->barriers;
   uint8_t flag = lines ? VARVE_ABI_FLAG_LISTED : VARVE_ABI_FLAG_NO_LOG;
   if (lines) note_line(heap, object, slot);
   if (lines && (__atomic_load_n((uint8_t *)object, __ATOMIC_RELAXED) & flag)) return;
-  if ((__atomic_fetch_or((uint8_t *)object, flag, __ATOMIC_RELAXED) & flag) || heap->ages.asleep) return;
+  if ((__atomic_fetch_or((uint8_t *)object, flag, __ATOMIC_RELAXED) & flag) || blind) return;
   list_object(mutator_of(head), object);
 }
 
