@@ -12,7 +12,7 @@
  * @test ages quick --ops 40000 --seed 5 --options move-everything=0,stress=60
  * @test policy quick --ops 150000 --seed 6 --options move-everything=0,cache-budget=2m,heap-initial=4m
  * @test young timeout=300 --threads 1 --ops 80000 --seed 7 --options move-everything=0,stress=10
- * @test old timeout=300 --threads 4 --ops 1000000 --seed 8 --workers 3 --heap 64m --budget 20000 --options stress=3000
+ * @test old timeout=300 --threads 4 --ops 150000 --seed 8 --workers 3 --heap 64m --budget 20000 --options stress=3000
  * @test ageless model --ops 300000 --seed 9 --options ages=0
  * @test plain long,timeout=300 --ops 2000000 --heap 256m --budget 50000 --options move-everything=0,verify=0,poison=0
  *
