@@ -70,7 +70,7 @@ static void verify_after(struct varve_heap *heap, const struct varve_snapshot *s
 /* ---- phases ---- */
 
 static uint64_t used_bytes(const struct varve_heap *heap) {
-  return atomic_load_explicit(&heap->space.used_blocks, memory_order_relaxed) * VARVE__BLOCK_BYTES;
+  return heap_used_blocks(heap) * VARVE__BLOCK_BYTES;
 }
 
 static void begin(struct varve_heap *heap, const char *cause, uint32_t blocks, enum varve_extent extent) {

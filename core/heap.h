@@ -139,6 +139,11 @@ struct varve_heap {
 static inline uint32_t heap_setting(const uint32_t *option) { return __atomic_load_n(option, __ATOMIC_RELAXED); }
 static inline uint64_t heap_setting_bytes(const uint64_t *option) { return __atomic_load_n(option, __ATOMIC_RELAXED); }
 
+/* Blocks in use. Relaxed: exact in a pause. */
+static inline uint64_t heap_used_blocks(const struct varve_heap *heap) {
+  return atomic_load_explicit(&heap->space.used_blocks, memory_order_relaxed);
+}
+
 /* Does the word, found in a heap slot or root, refer to an object of this heap? */
 static inline bool heap_is_reference(const struct varve_heap *heap, varve_word word, uint32_t tags) {
   return space_contains(&heap->space, word) && (tags >> (word & 7) & 1); /* the range first: it predicts better */

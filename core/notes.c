@@ -150,14 +150,10 @@ struct lines {
 
 static void sift_line(struct lines *lines, const struct line *line) {
   struct varve_sieve *sieve = lines->sieve;
-  uint32_t tags = lines->ref ? sieve->heap->ref_tags : sieve->heap->slot_tags;
   uint64_t which = line->whole ? line->which & filter_eight(&lines->filter, line->words) : line->which;
   ++sieve->lines;
   sieve->found = sieve->needed = false;
-  uint64_t into = varve__sieve_words(sieve, line->words, lines->stride, which, tags);
-  if (into)
-    sieve->visitor->range(sieve->visitor, line->words, lines->stride, 64 - (size_t)__builtin_clzll(into), &into,
-                          lines->ref);
+  varve__sieve_run(sieve, line->words, lines->stride, which, lines->ref);
   if (sieve_forgets(sieve)) *line->note = 0;
 }
 
@@ -243,7 +239,7 @@ void varve__roots_sift(struct varve_roots *roots, size_t task, struct varve_siev
   const struct varve_space *space = &sieve->heap->space;
   struct lines lines = {.sieve = sieve, .stride = one->chunk ? 8 : one->table->stride};
   lines.filter = filter_open(space->base, space->bytes);
-  lines.ref = one->table->kind == ROOT_SLAB || (one->table->kind == ROOT_ARRAY && !one->table->slot_tags);
+  lines.ref = root_table_is_ref(one->table);
   if (one->chunk) sift_chunk(&lines, one->chunk);
   else sift_stretch(&lines, one->table, one->part);
 }

@@ -34,15 +34,11 @@
 #define TRY_DEAR_AGAIN 128u /* that was at least half as dear again */
 #define YOUNG_PARALLEL 8u   /* parallel-min for what survives of the newest epochs is so much smaller */
 
-static uint64_t used_blocks(const struct varve_heap *heap) {
-  return atomic_load_explicit(&heap->space.used_blocks, memory_order_relaxed);
-}
-
 static uint64_t limit_blocks(const struct varve_heap *heap) { return heap_setting(&heap->space.limit_blocks); }
 
 /* Within a quarter of the limit. */
 static bool is_nearly_full(const struct varve_heap *heap) {
-  return used_blocks(heap) * 4 >= limit_blocks(heap) * 3;
+  return heap_used_blocks(heap) * 4 >= limit_blocks(heap) * 3;
 }
 
 bool varve__policy_is_pressed(const struct varve_heap *heap) {
@@ -62,7 +58,7 @@ uint64_t varve__policy_dense_words(const struct varve_heap *heap, uint64_t words
 static uint64_t expected_work(const struct varve_heap *heap) {
   const struct varve_yield *y = &heap->yield;
   uint64_t blocks = heap->ages.range_blocks * y->survival / 1024;
-  return (heap->space.cut ? blocks : used_blocks(heap)) * VARVE__BLOCK_BYTES;
+  return (heap->space.cut ? blocks : heap_used_blocks(heap)) * VARVE__BLOCK_BYTES;
 }
 
 /* A young collection copies most of what it marks, and has little else to do. */
@@ -79,7 +75,7 @@ uint32_t varve__policy_workers(const struct varve_heap *heap) {
 }
 
 uint32_t varve__policy_workers_most(const struct varve_heap *heap) {
-  return used_blocks(heap) * VARVE__BLOCK_BYTES < heap_setting_bytes(&heap->options.parallel_min)
+  return heap_used_blocks(heap) * VARVE__BLOCK_BYTES < heap_setting_bytes(&heap->options.parallel_min)
              ? 1
              : heap_setting(&heap->options.workers);
 }

@@ -43,12 +43,14 @@
 #define REMEMBER_NS 15u     /* what listing one has cost the mutator */
 #define SLIDE_PAYS 32u      /* a slide must put the next collection off by one part of so many */
 
-static uint64_t used_blocks(const struct varve_heap *heap) {
-  return atomic_load_explicit(&heap->space.used_blocks, memory_order_relaxed);
-}
-
 void varve__policy_open(struct varve_heap *heap) {
   heap->yield = (struct varve_yield){.fixed = FIXED_NS, .each = EACH_NS, .look = LOOK_NS * 16};
+}
+
+/* Blocks taken since the last collection. */
+static uint64_t allocated_since(const struct varve_heap *heap) {
+  uint64_t used = heap_used_blocks(heap), before = heap->yield.used;
+  return used > before ? used - before : 0;
 }
 
 static bool can_cut(const struct varve_heap *heap) {
@@ -107,12 +109,11 @@ struct varve_choice varve__policy_choose(const struct varve_yield *y, uint64_t a
 /* Young survivors are copied for a share of what they cost altogether, and only the range is fixed. */
 static bool young_slide_pays(const struct varve_heap *heap, uint64_t gained, uint64_t moved) {
   const struct varve_yield *y = &heap->yield;
-  uint64_t used = used_blocks(heap), allocated = used > y->used ? used - y->used : 0;
-  return (double)gained * price(y, allocated) >= (double)cost_of(y, moved) / YOUNG_SLIDE;
+  return (double)gained * price(y, allocated_since(heap)) >= (double)cost_of(y, moved) / YOUNG_SLIDE;
 }
 
 bool varve__policy_slide_pays(const struct varve_heap *heap, uint64_t gained, uint64_t moved, uint64_t dead) {
-  uint64_t budget = varve__sizing_budget(heap, used_blocks(heap) - dead);
+  uint64_t budget = varve__sizing_budget(heap, heap_used_blocks(heap) - dead);
   if (heap->options.move_everything || gained * SLIDE_PAYS >= budget) return true;
   return heap->space.cut && young_slide_pays(heap, gained, moved);
 }
@@ -125,10 +126,9 @@ static uint8_t aged_epoch(const struct varve_heap *heap) {
 
 static struct varve_choice choose(const struct varve_heap *heap) {
   const struct varve_yield *y = &heap->yield;
-  uint64_t used = used_blocks(heap), allocated = used > y->used ? used - y->used : 0;
   uint64_t most = heap->recycling.on ? heap->options.cache_budget >> VARVE__BLOCK_SHIFT : UINT64_MAX;
   uint8_t aged = aged_epoch(heap);
-  return varve__policy_choose(y, allocated, aged ? heap->ages.live[aged] >> VARVE__BLOCK_SHIFT : 0,
+  return varve__policy_choose(y, allocated_since(heap), aged ? heap->ages.live[aged] >> VARVE__BLOCK_SHIFT : 0,
                               heap->sizing.full_at, varve__remembered_count(heap), most);
 }
 
@@ -201,7 +201,7 @@ void varve__policy_note_yield(struct varve_heap *heap) {
   y->wasted = cut ? 0 : y->wasted + stats->barriers * BARRIER_NS;
   y->cost = cut ? y->cost + stats->total_ns : stats->total_ns;
   y->allocated = cut ? y->allocated + allocated : 0;
-  y->used = used_blocks(heap);
+  y->used = heap_used_blocks(heap);
   if (!cut) y->full_cost = stats->total_ns;
   if (!cut) y->full_live = y->used;
   y->aged = cut ? stats->survived >> VARVE__BLOCK_SHIFT : 0;

@@ -113,8 +113,9 @@ void varve_remember(varve_mutator *head, void *at, varve_word *slot) {
 
 /* ---- the sieve ---- */
 
-uint64_t varve__sieve_words(struct varve_sieve *sieve, const varve_word *words, size_t stride, uint64_t which,
-                            uint32_t tags) {
+/* The words of `which` that refer into the range. Sets found and needed. */
+static uint64_t refer_into_range(struct varve_sieve *sieve, const varve_word *words, size_t stride, uint64_t which,
+                                 uint32_t tags) {
   const struct varve_space *space = &sieve->heap->space;
   uint64_t into = 0;
   for (; which; which &= which - 1) {
@@ -132,9 +133,9 @@ uint64_t varve__sieve_words(struct varve_sieve *sieve, const varve_word *words, 
   return into;
 }
 
-static void sift_run(struct varve_sieve *sieve, varve_word *words, size_t stride, uint64_t which, bool ref) {
+void varve__sieve_run(struct varve_sieve *sieve, varve_word *words, size_t stride, uint64_t which, bool ref) {
   uint32_t tags = ref ? sieve->heap->ref_tags : sieve->heap->slot_tags;
-  uint64_t into = varve__sieve_words(sieve, words, stride, which, tags);
+  uint64_t into = refer_into_range(sieve, words, stride, which, tags);
   if (into) sieve->visitor->range(sieve->visitor, words, stride, 64 - (size_t)__builtin_clzll(into), &into, ref);
 }
 
@@ -144,7 +145,7 @@ static void sift_range(struct varve_visitor *visitor, varve_word *base, size_t s
   for (size_t from = 0; from < count; from += 64) {
     uint64_t which = bitmap ? bitmap[from / 64] : ~UINT64_C(0);
     if (count - from < 64) which &= bits_below((unsigned)(count - from));
-    sift_run(visitor->context, (varve_word *)((char *)base + from * stride), stride, which, ref);
+    varve__sieve_run(visitor->context, (varve_word *)((char *)base + from * stride), stride, which, ref);
   }
 }
 
@@ -182,7 +183,7 @@ static bool visit_line(struct varve_sieve *sieve, varve_object *object, size_t l
   uint64_t words = varve_object_bytes(object) / 8;
   const struct varve_layout_entry *layout = layout_of(sieve->heap, object);
   sieve->found = sieve->needed = false;
-  sift_run(sieve, (varve_word *)object + line * LINE_WORDS, 8, line_slots(layout, line * LINE_WORDS, words), false);
+  varve__sieve_run(sieve, (varve_word *)object + line * LINE_WORDS, 8, line_slots(layout, line * LINE_WORDS, words), false);
   if (!sieve_forgets(sieve)) return true;
   __atomic_store_n(note, *note & (uint8_t)~VARVE__LINE_NOTED, __ATOMIC_RELAXED);
   return false;

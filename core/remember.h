@@ -42,9 +42,9 @@ struct varve_sieve {
 };
 
 void varve__sieve_open(struct varve_sieve *sieve, struct varve_heap *heap, struct varve_visitor *visitor, bool marking);
-/* The words of `which` (bit i: word i, `stride` bytes apart) that refer into the range. Sets found and needed. */
-uint64_t varve__sieve_words(struct varve_sieve *sieve, const varve_word *words, size_t stride, uint64_t which,
-                            uint32_t tags);
+/* Give the visitor the words of `which` (bit i: word i, `stride` bytes apart) that refer into the range. Sets found and
+ * needed. */
+void varve__sieve_run(struct varve_sieve *sieve, varve_word *words, size_t stride, uint64_t which, bool ref);
 /* May what was looked at be forgotten? It must stay until the fix pass has seen it. */
 static inline bool sieve_forgets(const struct varve_sieve *sieve) {
   return !sieve->needed && !(sieve->marking && sieve->found);

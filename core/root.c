@@ -43,7 +43,7 @@ static void visit_stretch(const struct root_table *table, size_t from, struct va
   size_t count = table->count - from < ROOT_STRETCH_WORDS ? table->count - from : ROOT_STRETCH_WORDS;
   varve_word *base = (varve_word *)((char *)table->base + from * table->stride);
   const uint64_t *bitmap = table->bitmap ? table->bitmap + from / 64 : NULL;
-  visitor->range(visitor, base, table->stride, count, bitmap, table->kind == ROOT_ARRAY && !table->slot_tags);
+  visitor->range(visitor, base, table->stride, count, bitmap, root_table_is_ref(table));
 }
 
 void varve__roots_visit(struct varve_roots *roots, size_t task, struct varve_visitor *visitor) {
@@ -52,7 +52,7 @@ void varve__roots_visit(struct varve_roots *roots, size_t task, struct varve_vis
   if (!one->table) {
     visit_frames(one->mutator, visitor);
   } else if (one->chunk) {
-    visitor->range(visitor, one->chunk->words, 8, VARVE__CHUNK_WORDS, one->chunk->used, one->table->kind == ROOT_SLAB);
+    visitor->range(visitor, one->chunk->words, 8, VARVE__CHUNK_WORDS, one->chunk->used, root_table_is_ref(one->table));
   } else if (one->table->kind == ROOT_CALLBACK) {
     one->table->fn(one->table->context, one->part, visitor);
   } else {

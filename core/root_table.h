@@ -73,6 +73,11 @@ struct varve_roots {
   struct root_lines *replaced;
 };
 
+/* Are the table's words Ref words, rather than roots with the tags of slots? */
+static inline bool root_table_is_ref(const struct root_table *table) {
+  return table->kind == ROOT_SLAB || (table->kind == ROOT_ARRAY && !table->slot_tags);
+}
+
 static inline size_t root_stretches(size_t words) { return (words + ROOT_STRETCH_WORDS - 1) / ROOT_STRETCH_WORDS; }
 
 /* All under the lock. */

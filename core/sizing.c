@@ -137,10 +137,6 @@ static uint64_t limit_of(uint64_t heap_max) { return larger(blocks_with_tables(h
 /* What heap-max asks for; the limit in force may still be higher. */
 static uint64_t asked_limit(const struct varve_heap *heap) { return limit_of(heap->options.heap_max); }
 
-static uint64_t used_blocks(const struct varve_heap *heap) {
-  return atomic_load_explicit(&heap->space.used_blocks, memory_order_relaxed);
-}
-
 /* Young collections mark little and come often: what they and one full collection mark together. */
 static uint64_t work_of(const struct varve_heap *heap) {
   const struct varve_sizing *sizing = &heap->sizing;
@@ -172,7 +168,7 @@ static void set_limit(struct varve_heap *heap, uint64_t blocks) {
 /* In a pause: as low as what is in use allows. Of regions none is given back here. */
 static void lower_blocks(struct varve_heap *heap) {
   if (atomic_load_explicit(&heap->sizing.lowering, memory_order_relaxed))
-    set_limit(heap, larger(asked_limit(heap), used_blocks(heap)));
+    set_limit(heap, larger(asked_limit(heap), heap_used_blocks(heap)));
 }
 
 /* Under `settings`, which keeps pauses away, so that none sees a region that is leaving (R5). */
@@ -250,7 +246,7 @@ bool varve__sizing_external_is_due(const struct varve_heap *heap) {
 
 static void set_budget(struct varve_heap *heap) {
   struct varve_sizing *sizing = &heap->sizing;
-  sizing->used = used_blocks(heap);
+  sizing->used = heap_used_blocks(heap);
   struct varve_goal goal = decide(heap, sizing->used);
   if (heap->space.cut) goal = until_full(heap, goal);
   else allow(sizing, goal.budget);
