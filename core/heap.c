@@ -59,7 +59,7 @@ static varve_status resolve_options(struct varve_heap *heap, const varve_options
 
 static varve_status open_space(struct varve_heap *heap, varve_error *error) {
   const varve_options *o = &heap->options;
-  if (!varve__space_open(&heap->space, heap->topology, o->heap_max, o->huge_pages))
+  if (!varve__space_open(&heap->space, heap->topology, o->heap_max, o->huge_pages != VARVE_HUGE_OFF))
     return varve__error(error, VARVE_RESERVE, "heap-max=%llu: the system refused the address space",
                         (unsigned long long)o->heap_max);
   uint32_t wanted = varve__policy_initial_regions(heap), got = varve__space_populate(&heap->space, wanted);
@@ -100,7 +100,7 @@ varve_status varve_heap_create(const varve_options *options, varve_heap **out, v
     return varve__error(error, VARVE_METADATA, "no memory for a heap object");
   struct varve_heap *heap = &memory->heap;
   heap->topology = &memory->topology;
-  varve_status status = varve__topology_load(heap->topology, error);
+  varve_status status = varve__topology_load(heap->topology, false, error);
   if (status == VARVE_OK) status = resolve_options(heap, options, error);
   if (status == VARVE_OK) status = open_space(heap, error);
   if (status == VARVE_OK) status = open_tables(heap, error);

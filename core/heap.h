@@ -133,6 +133,7 @@ struct varve_heap {
   varve_collection_stats current; /* being filled in a pause */
   varve_collection_stats last;
   varve_heap_stats totals;
+  varve_node_stats node_totals[VARVE__NODES_MAX]; /* the figures that are totals; like `totals` */
 };
 
 /* An option that varve_heap_set may change meanwhile. */

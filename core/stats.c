@@ -111,6 +111,33 @@ void varve_heap_stats_get(const varve_heap *heap, varve_heap_stats *out) {
   read_present(heap, out);
 }
 
+/* Regions and blocks by the kinds they have now; nobody is kept from changing them meanwhile. */
+static void read_regions(const struct varve_space *space, uint32_t node, varve_node_stats *out) {
+  for (uint32_t r = 0; r < space->region_high; ++r) {
+    const struct varve_region *region = &space->regions[r];
+    uint8_t kind = atomic_load_explicit(&region->kind, memory_order_relaxed);
+    if (kind == REGION_UNCOMMITTED || region->node != node) continue;
+    out->bytes_committed += VARVE__REGION_BYTES + VARVE__SIDE_BYTES;
+    uint64_t free = atomic_load_explicit(&region->free_blocks, memory_order_relaxed);
+    unsigned used = kind == REGION_MEDIUM ? VARVE__REGION_BLOCKS : region_has_blocks(kind) ? bits_count(~free) : 0;
+    out->bytes_in_use += (uint64_t)used << VARVE__BLOCK_SHIFT;
+  }
+}
+
+bool varve_node_stats_get(const varve_heap *heap, uint32_t index, varve_node_stats *out) {
+  const struct varve_topology *t = heap->topology;
+  if (index >= t->node_count) return false;
+  varve__lock_take(stats_lock(heap));
+  *out = heap->node_totals[index];
+  varve__lock_release(stats_lock(heap));
+  out->os_index = t->nodes[index].os_index;
+  out->cores = t->nodes[index].cpu_count;
+  out->last_resort = t->nodes[index].last_resort;
+  out->bytes_metadata = varve__meta_bytes(heap->meta, index);
+  read_regions(&heap->space, index, out);
+  return true;
+}
+
 bool varve_collection_stats_get(const varve_heap *heap, varve_collection_stats *out) {
   varve__lock_take(stats_lock(heap));
   bool any = heap->totals.collections != 0;

@@ -164,6 +164,11 @@ static void wait_until_done(struct varve_heap *heap, uint32_t others) {
   while (done != others) done = varve__park_until_changed(&workers->done, done, heap->options.spin);
 }
 
+unsigned varve__worker_node(const struct varve_heap *heap, uint32_t worker) {
+  uint32_t cpu = worker ? choose_cpu(heap, worker) : heap->workers->requester_cpu;
+  return heap->topology->cpus[cpu].node;
+}
+
 void varve__workers_run(struct varve_heap *heap, varve_worker_fn *fn) {
   struct varve_workers *workers = heap->workers;
   uint32_t active = workers->active;

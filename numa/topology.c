@@ -80,22 +80,32 @@ static void find_cpus(struct load *l) {
 /* ---- nodes --------------------------------------------------------------------------------------------------- */
 
 /* Does the starting thread's policy name nodes? Then they come in `mask`. */
-static bool inherited_policy(unsigned long *mask, bool *interleave) {
+static bool inherited_policy(unsigned long *mask, enum varve_memory_policy *policy) {
   int mode = 0;
   if (syscall(SYS_get_mempolicy, &mode, mask, (unsigned long)POLICY_BITS, NULL, 0ul) != 0) return false;
   mode &= 0xff; /* the upper bits are flags */
-  *interleave = mode == POLICY_INTERLEAVE || mode == POLICY_WEIGHTED;
-  return *interleave || mode == POLICY_BIND || mode == POLICY_PREFERRED_MANY || mode == POLICY_PREFERRED;
+  switch (mode) {
+    case POLICY_INTERLEAVE:
+    case POLICY_WEIGHTED: *policy = VARVE__POLICY_INTERLEAVE; return true;
+    case POLICY_BIND: *policy = VARVE__POLICY_BIND; return true;
+    case POLICY_PREFERRED_MANY:
+    case POLICY_PREFERRED: *policy = VARVE__POLICY_PREFERRED; return true;
+    default: return false;
+  }
 }
 
 /* Keep the nodes the policy names; a policy that would leave none (preferred: local) is ignored. */
 static void apply_policy(struct load *l) {
   unsigned long mask[POLICY_BITS / (8 * sizeof(unsigned long))] = {0};
-  if (!inherited_policy(mask, &l->out->interleave)) return;
+  enum varve_memory_policy policy;
+  if (!inherited_policy(mask, &policy)) return;
   hwloc_bitmap_t named = hwloc_bitmap_alloc();
   if (!named) return;
   for (unsigned i = 0; i < sizeof mask / sizeof *mask; i++) hwloc_bitmap_set_ith_ulong(named, i, mask[i]);
-  if (hwloc_bitmap_intersects(l->nodes, named)) hwloc_bitmap_and(l->nodes, l->nodes, named);
+  if (hwloc_bitmap_intersects(l->nodes, named)) {
+    hwloc_bitmap_and(l->nodes, l->nodes, named);
+    l->out->policy = policy;
+  }
   hwloc_bitmap_free(named);
 }
 
@@ -242,7 +252,8 @@ static bool load_shape(struct varve_topology *out) {
   return ok;
 }
 
-varve_status varve__topology_load(struct varve_topology *out, varve_error *error) {
+varve_status varve__topology_load(struct varve_topology *out, bool smt, varve_error *error) {
+  (void)smt;
   hwloc_topology_t hwloc;
   memset(out, 0, sizeof *out);
   out->place = calloc(1, sizeof *out->place);
@@ -269,6 +280,12 @@ unsigned varve__topology_worker_count(const struct varve_topology *t) {
   unsigned count = t->cpu_count;
   if (t->quota_cpus != 0 && t->quota_cpus < count) count = t->quota_cpus;
   return count > 0 ? count : 1;
+}
+
+unsigned varve__topology_steps(const struct varve_topology *t, unsigned from, unsigned to) {
+  unsigned steps = 0;
+  while (steps + 1 < t->node_count && t->nodes[from].nearest[steps] != to) ++steps;
+  return steps;
 }
 
 unsigned varve__topology_node_of_cpu(const struct varve_topology *t, unsigned os_cpu) {

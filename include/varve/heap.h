@@ -33,6 +33,14 @@ VARVE_API varve_status varve_heap_destroy(varve_heap *heap);
  * nobody reads them while another thread is in it. Any thread. */
 VARVE_API const varve_options *varve_heap_options(const varve_heap *heap);
 
+/** Draw the machine as the heap sees it: nodes with their cores, memory and distances, what policy and limits were found, where
+ * regions, tables and workers are. One call of `line` for each line of text, without a newline.
+ * @param heap  NULL: as a heap created by the calling thread would see it.
+ * @return VARVE_OK; VARVE_METADATA: no memory to find out.
+ * @threads any; reads files of the system when heap is NULL. `line` must not call the library. */
+VARVE_API varve_status varve_topology_print(const varve_heap *heap, void (*line)(void *context, const char *text),
+                                            void *context);
+
 /** Change options while the heap lives, such as "heap-growth=50,heap-soft=100m": those that options.def marks LATER.
  * All or nothing. Waits for a running collection, so every collection has one set of options; after that they are in
  * force, and what the heap may still take before the next collection follows from them at once.

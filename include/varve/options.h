@@ -17,6 +17,9 @@ typedef void varve_log_fn(void *context, int level, const char *line);
  *  May read the figures and memory outside the heap; must not call the library. */
 typedef void varve_collection_fn(void *context, const varve_collection_stats *stats);
 
+/** The values of huge_pages, in the order of their names in options.def. */
+enum varve_huge_pages { VARVE_HUGE_OFF, VARVE_HUGE_TRANSPARENT, VARVE_HUGE_EXPLICIT };
+
 /** The values of heap_sizing, in the order of their names in options.def. */
 enum varve_heap_sizing { VARVE_SIZING_GROWTH, VARVE_SIZING_ADAPTIVE, VARVE_SIZING_FIXED };
 

@@ -9,6 +9,7 @@ VARVE_BEGIN
 
 #define VARVE_STATS_WORKERS 64 /* per-worker figures are kept for the first 64 workers */
 #define VARVE_PAUSE_BUCKETS 256
+#define VARVE_STATS_STEPS 4 /* distances that are told apart: the same node, the nearest other one, ..., and all farther */
 
 typedef struct varve_worker_stats {
   uint64_t objects_marked;
@@ -19,6 +20,10 @@ typedef struct varve_worker_stats {
   uint64_t words_moved;
   uint64_t slots_fixed;
   uint64_t groups;         /* groups this worker slid */
+  uint32_t node;           /* the one it ran on: an index for varve_node_stats_get */
+  uint64_t sampled, sampled_local;       /* of the objects it marked, one in 64: how many, and how many lay on its node */
+  uint64_t words_moved_local;            /* of words_moved: from its own node */
+  uint64_t steals_by_steps[VARVE_STATS_STEPS]; /* of steals: how far the victim's node was */
 } varve_worker_stats;
 
 typedef struct varve_collection_stats {
@@ -69,6 +74,24 @@ typedef struct varve_heap_stats {
   uint64_t pauses[VARVE_PAUSE_BUCKETS]; /* histogram: 8 buckets per power of two, from 1 ns */
   uint64_t stops[VARVE_PAUSE_BUCKETS];  /* time-to-stop in the same buckets */
 } varve_heap_stats;
+
+/* One node of memory as the heap uses it. Figures of workers are totals over all collections. */
+typedef struct varve_node_stats {
+  uint32_t os_index;          /* the system's number of the node */
+  uint32_t cores;             /* allowed cores whose nearest node it is; 0: nothing is wanted here */
+  bool last_resort;           /* memory that no processor is near to, used when all other nodes are full */
+  uint64_t bytes_committed;   /* regions whose memory is here, and their side tables */
+  uint64_t bytes_in_use;      /* of them: blocks that hold objects or are owned by a mutator */
+  uint64_t bytes_metadata;    /* the collector's own tables that were meant to be here */
+  uint64_t regions_spilled;   /* ever: regions that were wanted here and got their memory elsewhere, for the node was full */
+  uint64_t sampled, sampled_local;       /* objects marked by workers of this node, one in 64; those that lay on it */
+  uint64_t words_moved, words_moved_local; /* copied by workers of this node; from memory of this node */
+  uint64_t steals_by_steps[VARVE_STATS_STEPS]; /* by workers of this node; [0]: from workers of the same node */
+} varve_node_stats;
+
+/** Copy the figures of the index-th node that the heap may use, from 0. @return false: there are not so many.
+ *  Any thread; does not block for long; figures of a running collection are not in it yet. */
+VARVE_API bool varve_node_stats_get(const varve_heap *heap, uint32_t index, varve_node_stats *out);
 
 /** Copy the totals. Any thread; does not block; figures of a running collection are not in it yet. */
 VARVE_API void varve_heap_stats_get(const varve_heap *heap, varve_heap_stats *out);

@@ -30,7 +30,7 @@ static struct varve_topology t;
 static int setup(void **state) {
   (void)state;
   setenv("HWLOC_SYNTHETIC", "pack:4 [numa(memory=1GB)] core:2 pu:1", 1);
-  return varve__topology_load(&t, NULL) == VARVE_OK ? 0 : -1;
+  return varve__topology_load(&t, false, NULL) == VARVE_OK ? 0 : -1;
 }
 
 static int teardown(void **state) {

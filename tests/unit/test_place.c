@@ -22,7 +22,7 @@ static struct varve_topology t;
 
 static int setup(void **state) {
   (void)state;
-  return varve__topology_load(&t, NULL) == VARVE_OK ? 0 : -1;
+  return varve__topology_load(&t, false, NULL) == VARVE_OK ? 0 : -1;
 }
 
 static int teardown(void **state) {

@@ -543,7 +543,7 @@ static void refuses(struct api *api, const char *list, const char *about) {
 
 static void wrong_changes_are_refused(void **state) {
   static const char *const once[] = {"heap-initial=8m", "mark-segments=9", "slot-tags=3",  "ref-tags=3", "granule=16",
-                                     "check-stores=0",  "poison=1",        "huge-pages=0", "spin=1"};
+                                     "check-stores=0",  "poison=1",        "huge-pages=off", "spin=1"};
   struct api api;
   (void)state;
   api_open(&api, "heap-max=64m,workers=2,heap-soft=40m");

@@ -19,7 +19,7 @@ static struct varve_slab slab;
 
 static int setup(void **state) {
   (void)state;
-  if (varve__topology_load(&topology, NULL) != VARVE_OK) return -1;
+  if (varve__topology_load(&topology, false, NULL) != VARVE_OK) return -1;
   meta = varve__meta_open(&topology);
   if (!meta) return -1;
   varve__slab_open(&slab, meta);

@@ -24,7 +24,7 @@ static struct varve_topology t;
 static void load(const char *synthetic) {
   varve_error error = {0};
   if (synthetic) setenv("HWLOC_SYNTHETIC", synthetic, 1);
-  assert_int_equal(varve__topology_load(&t, &error), VARVE_OK);
+  assert_int_equal(varve__topology_load(&t, false, &error), VARVE_OK);
   unsetenv("HWLOC_SYNTHETIC");
 }
 
