@@ -70,7 +70,7 @@ void check_statistics(void) {
   struct totals collected = {0};
   varve_heap_stats heap;
   varve_collection_stats collection;
-  bed_open(&bed, "heap-max=512m,heap-initial=512m,cache-budget=512m,move-everything=1");
+  bed_open(&bed, "heap-max=512m,heap-sizing=fixed,cache-budget=512m,move-everything=1");
   grow_everywhere(&bed); /* no collection yet: there is room */
   hand_open(&hand, &bed, first_of(machine()->near));
   for (unsigned i = 0; i < 3; ++i) {
