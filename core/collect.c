@@ -21,6 +21,7 @@
 #include "core/heap.h"
 #include "core/mark.h"
 #include "core/mutator.h"
+#include "core/placing.h"
 #include "core/plan.h"
 #include "core/policy.h"
 #include "core/release.h"
@@ -93,6 +94,7 @@ static void begin(struct varve_heap *heap, const char *cause, uint32_t blocks, e
   stats->range_before = heap->ages.range_blocks * (uint64_t)VARVE__BLOCK_BYTES;
   stats->remembered = varve__remembered_count(heap);
   stats->workers = varve__workers_begin(heap, varve__policy_workers(heap));
+  varve__shares_prepare(heap);
 }
 
 static void mark(struct varve_heap *heap) {
@@ -231,6 +233,7 @@ bool varve__collect(struct varve__mutator *mutator, const char *cause, uint64_t 
   mutator->took_all = !heap->space.cut;
   varve__safepoint_resume(mutator);
   varve__sizing_settle(heap);
+  varve__placing_tell(heap);
   give_back_and_tell(heap);
   return true;
 }

@@ -117,7 +117,7 @@ static void count_region(struct varve_space *space, uint32_t region, struct youn
 
 void varve__plan_begin(struct varve_heap *heap) {
   struct varve_plan *plan = heap->plan;
-  atomic_store_explicit(&plan->next_region, 0, memory_order_relaxed);
+  varve__share_rewind(&heap->shares.regions);
   atomic_store_explicit(&plan->moved_words, 0, memory_order_relaxed);
   atomic_store_explicit(&plan->in_place_words, 0, memory_order_relaxed);
   atomic_store_explicit(&plan->freed_blocks, 0, memory_order_relaxed);
@@ -129,8 +129,8 @@ void varve__plan_count_worker(struct varve_heap *heap, uint32_t worker) {
   struct varve_plan *plan = heap->plan;
   uint32_t region, counted = 0;
   struct young_words young = {0, 0};
-  while ((region = atomic_fetch_add_explicit(&plan->next_region, 1, memory_order_relaxed)) <
-         heap->space.region_high) {
+  struct varve_taker regions = varve__share_open(heap, &heap->shares.regions, worker);
+  while (share_take(&regions, &region)) {
     if (atomic_load_explicit(&heap->space.regions[region].kind, memory_order_relaxed) >= REGION_SMALL) ++counted;
     count_region(&heap->space, region, &young);
   }
@@ -450,6 +450,11 @@ static uint32_t choose_group_regions(struct varve_heap *heap) {
   return regions > GROUP_REGIONS_MAX ? GROUP_REGIONS_MAX : (uint32_t)regions;
 }
 
+unsigned varve__plan_group_node(const struct varve_heap *heap, const struct varve_group *group) {
+  uint32_t unit = heap->plan->order[group->first];
+  return heap->space.regions[group->medium ? unit : unit / VARVE__REGION_BLOCKS].node;
+}
+
 /* ---- putting off ---- */
 
 static uint32_t first_source(const struct varve_plan *plan, const struct varve_group *group) {
@@ -526,7 +531,7 @@ void varve__plan_group(struct varve_heap *heap, bool emergency) {
   }
   if (emergency || heap->options.move_everything) varve__plan_large_slide(heap);
   else if (heap->options.slide_budget) put_off(heap);
-  atomic_store_explicit(&plan->next_group, 0, memory_order_relaxed);
+  varve__shares_groups(heap);
 }
 
 /* What the plan leaves in a region: blocks that stay or receive, and large runs. */
@@ -575,7 +580,7 @@ bool varve__plan_is_enough(struct varve_heap *heap) {
   used -= relocated_blocks(heap);
   if (used + wanted > space->limit_blocks) return false;
   if (wanted <= 1) return free_blocks + free_regions >= wanted;
-  if (wanted != VARVE__REGION_BLOCKS && varve__large_find(space, (uint32_t)wanted) != VARVE__NO_BLOCK) return true;
+  if (wanted != VARVE__REGION_BLOCKS && varve__large_find(space, VARVE__NODES_MAX, (uint32_t)wanted) != VARVE__NO_BLOCK) return true;
   return free_regions * VARVE__REGION_BLOCKS >= wanted;
 }
 

@@ -58,9 +58,6 @@ struct varve_plan {
   uint32_t sequence_count, order_count, target_count, group_count, large_count;
   bool emergency;
   uint32_t resume;    /* put off for lack of slide-budget: the groups from this source on; NO_BLOCK: none */
-  _Atomic uint32_t next_region; /* claims of the parallel parts */
-  _Atomic uint32_t next_group;
-  _Atomic uint32_t next_root;
   _Atomic uint64_t moved_words, in_place_words, freed_blocks; /* figures of this pause */
   _Atomic uint64_t fresh_words, aged_words; /* live ones in the newest epoch, and in the one before */
 };
@@ -91,6 +88,9 @@ void varve__plan_undo(struct varve_heap *heap);
 void varve__plan_large_sweep(struct varve_heap *heap);
 /* Choose new places for large objects; part of grouping, when they shall move at all. */
 void varve__plan_large_slide(struct varve_heap *heap);
+
+/* The node (dense) of what the group moves, and of where it goes. */
+unsigned varve__plan_group_node(const struct varve_heap *heap, const struct varve_group *group);
 
 /* Destination number `i` of a group. */
 static inline uint32_t group_target(const struct varve_plan *plan, const struct varve_group *group, uint32_t i) {
