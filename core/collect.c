@@ -104,8 +104,8 @@ static void mark(struct varve_heap *heap) {
   varve__mark_finish(heap);
 }
 
-static void plan_groups(struct varve_heap *heap, bool emergency) {
-  varve__plan_group(heap, emergency);
+static void plan_groups(struct varve_heap *heap, enum varve_urgency urgency) {
+  varve__plan_group(heap, urgency);
   varve__workers_run(heap, varve__plan_target_worker);
 }
 
@@ -113,11 +113,15 @@ static void plan(struct varve_heap *heap, bool emergency) {
   varve__plan_begin(heap);
   varve__workers_run(heap, varve__plan_count_worker);
   varve__plan_large_sweep(heap);
-  plan_groups(heap, emergency);
+  plan_groups(heap, emergency ? PLAN_EMERGENCY : PLAN_USUAL);
   if (!emergency && heap->plan->group_count && !varve__plan_pays(heap)) varve__plan_drop(heap);
   if (!emergency && !heap->space.cut && !varve__plan_is_enough(heap)) {
     varve__plan_undo(heap);
-    plan_groups(heap, true);
+    plan_groups(heap, PLAN_EMERGENCY);
+  }
+  if (heap->plan->emergency && heap->topology->node_count > 1 && !varve__plan_is_enough(heap)) {
+    varve__plan_undo(heap);
+    plan_groups(heap, PLAN_ACROSS_NODES);
   }
   heap->satisfied = varve__plan_is_enough(heap);
   heap->current.emergency = heap->plan->emergency;

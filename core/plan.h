@@ -24,7 +24,8 @@
  *
  * Emergency: when the plan would not free what the requester wants, it is made anew with one group per node and kind,
  * nothing too dense, the fullest SMALL regions first, so that the others become empty as a whole, and large objects
- * sliding as well; nothing has moved yet.
+ * sliding as well; nothing has moved yet. When even that is not enough, once more, with one group for all nodes: then, and
+ * only then, small and medium objects leave their node.
  */
 #ifndef VARVE_CORE_PLAN_H
 #define VARVE_CORE_PLAN_H
@@ -72,8 +73,9 @@ void varve__plan_close(struct varve_heap *heap);
 void varve__plan_begin(struct varve_heap *heap);
 /* Worker function: live words and ranks. */
 void varve__plan_count_worker(struct varve_heap *heap, uint32_t worker);
+enum varve_urgency { PLAN_USUAL, PLAN_EMERGENCY, PLAN_ACROSS_NODES };
 /* Worker 0: groups. */
-void varve__plan_group(struct varve_heap *heap, bool emergency);
+void varve__plan_group(struct varve_heap *heap, enum varve_urgency urgency);
 /* Worker function: destinations. */
 void varve__plan_target_worker(struct varve_heap *heap, uint32_t worker);
 /* Worker 0, after the targets: would the wanted blocks be there after the release? */
