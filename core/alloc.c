@@ -14,6 +14,7 @@
 #include "core/base/check.h"
 #include "core/heap.h"
 #include "core/mutator.h"
+#include "core/placing.h"
 #include "core/policy.h"
 #include "core/safepoint.h"
 #include "numa/affinity.h"
@@ -28,6 +29,17 @@ static void open_region(struct varve__mutator *mutator) {
   struct varve_heap *heap = mutator->head.heap;
   mutator->own_region = varve__space_take_region(&heap->space, mutator->node, REGION_SMALL);
   mutator->own_free = mutator->own_region == VARVE__NO_REGION ? 0 : ~UINT64_C(0);
+  varve__placing_tell(heap);
+}
+
+/* Where does the caller run now? If it has come from another node, its open region stays behind for others. */
+static void follow(struct varve__mutator *mutator) {
+  struct varve_heap *heap = mutator->head.heap;
+  unsigned here = varve__affinity_node_here(heap->topology);
+  if (here == mutator->node) return;
+  varve__mutator_leave_region(mutator);
+  mutator->node = here;
+  mutator->wanders = true;
 }
 
 static uint32_t take_own_block(struct varve__mutator *mutator) {
@@ -38,13 +50,21 @@ static uint32_t take_own_block(struct varve__mutator *mutator) {
   return block;
 }
 
+/* A mutator that changes nodes leaves a region behind each time, and takes the rest of such regions first. */
+static uint32_t take_left_behind(struct varve__mutator *mutator) {
+  if (!mutator->wanders || mutator->own_free) return VARVE__NO_BLOCK;
+  return varve__space_take_listed(&mutator->head.heap->space, mutator->node);
+}
+
 static uint32_t take_block(struct varve__mutator *mutator) {
   struct varve_heap *heap = mutator->head.heap;
   if (!varve__space_spend(&heap->space, 1)) return VARVE__NO_BLOCK;
-  if (heap->topology->node_count > 1) mutator->node = varve__affinity_node_here(heap->topology);
+  if (space_follows_callers(&heap->space)) follow(mutator);
+  uint32_t block = take_left_behind(mutator);
+  if (block != VARVE__NO_BLOCK) return block;
   if (!mutator->own_free && !varve__policy_is_pressed(heap)) open_region(mutator);
   if (mutator->own_free) return take_own_block(mutator);
-  uint32_t block = varve__space_take_block(&heap->space, mutator->node);
+  block = varve__space_take_block(&heap->space, mutator->node);
   if (block == VARVE__NO_BLOCK) varve__space_unspend(&heap->space, 1);
   return block;
 }
@@ -95,6 +115,7 @@ static uint32_t large_blocks(size_t size) {
 static uintptr_t take(struct varve__mutator *mutator, size_t size) {
   struct varve_space *space = &mutator->head.heap->space;
   if (size <= VARVE_SMALL_MAX) return take_small(mutator, size);
+  if (space_follows_callers(space)) follow(mutator);
   if (size <= VARVE_MEDIUM_MAX) return varve__space_take_medium(space, mutator->node, size >> 3);
   return varve__large_take(space, mutator->node, large_blocks(size));
 }

@@ -21,6 +21,7 @@
 #include "core/heap.h"
 #include "core/mark.h"
 #include "core/mutator.h"
+#include "core/placing.h"
 #include "core/plan.h"
 #include "core/policy.h"
 #include "core/release.h"
@@ -93,6 +94,7 @@ static void begin(struct varve_heap *heap, const char *cause, uint32_t blocks, e
   stats->range_before = heap->ages.range_blocks * (uint64_t)VARVE__BLOCK_BYTES;
   stats->remembered = varve__remembered_count(heap);
   stats->workers = varve__workers_begin(heap, varve__policy_workers(heap));
+  varve__shares_prepare(heap);
 }
 
 static void mark(struct varve_heap *heap) {
@@ -102,8 +104,8 @@ static void mark(struct varve_heap *heap) {
   varve__mark_finish(heap);
 }
 
-static void plan_groups(struct varve_heap *heap, bool emergency) {
-  varve__plan_group(heap, emergency);
+static void plan_groups(struct varve_heap *heap, enum varve_urgency urgency) {
+  varve__plan_group(heap, urgency);
   varve__workers_run(heap, varve__plan_target_worker);
 }
 
@@ -111,11 +113,15 @@ static void plan(struct varve_heap *heap, bool emergency) {
   varve__plan_begin(heap);
   varve__workers_run(heap, varve__plan_count_worker);
   varve__plan_large_sweep(heap);
-  plan_groups(heap, emergency);
+  plan_groups(heap, emergency ? PLAN_EMERGENCY : PLAN_USUAL);
   if (!emergency && heap->plan->group_count && !varve__plan_pays(heap)) varve__plan_drop(heap);
   if (!emergency && !heap->space.cut && !varve__plan_is_enough(heap)) {
     varve__plan_undo(heap);
-    plan_groups(heap, true);
+    plan_groups(heap, PLAN_EMERGENCY);
+  }
+  if (heap->plan->emergency && heap->topology->node_count > 1 && !varve__plan_is_enough(heap)) {
+    varve__plan_undo(heap);
+    plan_groups(heap, PLAN_ACROSS_NODES);
   }
   heap->satisfied = varve__plan_is_enough(heap);
   heap->current.emergency = heap->plan->emergency;
@@ -231,6 +237,7 @@ bool varve__collect(struct varve__mutator *mutator, const char *cause, uint64_t 
   mutator->took_all = !heap->space.cut;
   varve__safepoint_resume(mutator);
   varve__sizing_settle(heap);
+  varve__placing_tell(heap);
   give_back_and_tell(heap);
   return true;
 }

@@ -102,12 +102,14 @@ static void slide_medium(struct fixer *fixer, uint32_t region) {
 
 static void slide_group(struct fixer *fixer, const struct varve_group *group) {
   const uint32_t *order = fixer->heap->plan->order + group->first;
+  uint64_t before = fixer->moved_words;
   for (uint32_t i = 0; i < group->count; ++i) {
     if (!group->medium && i + 1 < group->count) fetch_sparse(&fixer->heap->space, order[i + 1]);
     if (group->medium) slide_medium(fixer, order[i]);
     else slide_block(fixer, order[i]);
   }
   ++fixer->groups;
+  if (varve__plan_group_node(fixer->heap, group) == fixer->node) fixer->local_words += fixer->moved_words - before;
 }
 
 /* ---- what stays ---- */
@@ -183,14 +185,10 @@ static void fix_region(struct fixer *fixer, uint32_t region) {
 /* ---- the pool of tasks ---- */
 
 void varve__compact_begin(struct varve_heap *heap) {
-  atomic_store_explicit(&heap->plan->next_group, 0, memory_order_relaxed);
-  atomic_store_explicit(&heap->plan->next_region, 0, memory_order_relaxed);
-  atomic_store_explicit(&heap->plan->next_root, 0, memory_order_relaxed);
+  varve__shares_groups(heap);
+  varve__share_rewind(&heap->shares.regions);
+  varve__share_rewind(&heap->shares.roots);
   atomic_store_explicit(&heap->remembered.next, 0, memory_order_relaxed);
-}
-
-static uint32_t claim(_Atomic uint32_t *counter) {
-  return atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
 }
 
 static void fix_roots(struct fixer *fixer, struct varve_sieve *sieve, uint32_t task) {
@@ -199,10 +197,17 @@ static void fix_roots(struct fixer *fixer, struct varve_sieve *sieve, uint32_t t
   else varve__roots_visit(heap->roots, task, &fixer->visitor);
 }
 
+static void fix_remembered(struct varve_heap *heap, struct varve_sieve *sieve) {
+  uint32_t list;
+  while ((list = atomic_fetch_add_explicit(&heap->remembered.next, 1, memory_order_relaxed)) < heap->remembered.count)
+    varve__remembered_visit(sieve, list);
+}
+
 static void note_figures(struct varve_heap *heap, const struct fixer *fixer, uint32_t worker) {
   if (worker < VARVE_STATS_WORKERS) {
     varve_worker_stats *stats = &heap->current.worker[worker];
     stats->words_moved = fixer->moved_words;
+    stats->words_moved_local = fixer->local_words;
     stats->slots_fixed = fixer->fixed;
     stats->groups = fixer->groups;
   }
@@ -211,17 +216,19 @@ static void note_figures(struct varve_heap *heap, const struct fixer *fixer, uin
 }
 
 void varve__compact_slide_worker(struct varve_heap *heap, uint32_t worker) {
-  struct varve_plan *plan = heap->plan;
   struct fixer fixer;
   struct varve_sieve sieve;
   uint32_t task;
   varve__fixer_open(&fixer, heap);
+  fixer.node = varve__worker_node(heap, worker);
   varve__sieve_open(&sieve, heap, &fixer.visitor, false);
-  while ((task = claim(&plan->next_group)) < plan->group_count) slide_group(&fixer, &plan->groups[task]);
-  while ((task = claim(&plan->next_region)) < heap->space.region_high) fix_region(&fixer, task);
-  while ((task = claim(&plan->next_root)) < heap->root_tasks) fix_roots(&fixer, &sieve, task);
-  while (heap->space.cut && (task = claim(&heap->remembered.next)) < heap->remembered.count)
-    varve__remembered_visit(&sieve, task);
+  struct varve_taker groups = varve__share_open(heap, &heap->shares.groups, worker);
+  struct varve_taker regions = varve__share_open(heap, &heap->shares.regions, worker);
+  struct varve_taker roots = varve__share_open(heap, &heap->shares.roots, worker);
+  while (share_take(&groups, &task)) slide_group(&fixer, &heap->plan->groups[task]);
+  while (share_take(&regions, &task)) fix_region(&fixer, task);
+  while (share_take(&roots, &task)) fix_roots(&fixer, &sieve, task);
+  if (heap->space.cut) fix_remembered(heap, &sieve);
   varve__fixer_flush(&fixer);
   note_figures(heap, &fixer, worker);
 }

@@ -27,6 +27,8 @@ struct fixer {
   struct fix_waiting ring[FIX_RING];
   uint32_t at, last_block;
   uint64_t fixed, moved_words, in_place_words, groups;
+  unsigned node;        /* of the worker; */
+  uint64_t local_words; /* of moved_words: from there */
   struct varve_visitor visitor;
 };
 

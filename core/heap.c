@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* heap.c -- creation and end of a heap: options, topology, metadata, space, tables, in this order; backwards at the
+/* heap.c -- creation and end of a heap: options, topology, space, metadata, tables, memory, in this order; backwards at the
  * end, and from wherever a creation failed.
  *
  * The heap object and the topology come from the system directly, so that the metadata arenas can end last.
@@ -10,6 +10,7 @@
 
 #include "core/mark.h"
 #include "core/options.h"
+#include "core/placing.h"
 #include "core/plan.h"
 #include "core/policy.h"
 #include "core/remember.h"
@@ -32,6 +33,7 @@ static void close_heap(struct varve_heap *heap) {
   varve__sizing_close(heap);
   varve__workers_close(heap);
   if (heap->verifier) varve__verifier_close(heap->verifier);
+  varve__shares_close(heap);
   varve__plan_close(heap);
   varve__marker_close(heap);
   if (heap->roots) varve__roots_close(heap->roots);
@@ -59,13 +61,17 @@ static varve_status resolve_options(struct varve_heap *heap, const varve_options
 
 static varve_status open_space(struct varve_heap *heap, varve_error *error) {
   const varve_options *o = &heap->options;
-  if (!varve__space_open(&heap->space, heap->topology, o->heap_max, o->huge_pages != VARVE_HUGE_OFF))
+  if (!varve__space_open(&heap->space, heap->topology, o->heap_max, varve__placing_how(o)))
     return varve__error(error, VARVE_RESERVE, "heap-max=%llu: the system refused the address space",
                         (unsigned long long)o->heap_max);
-  uint32_t wanted = varve__policy_initial_regions(heap), got = varve__space_populate(&heap->space, wanted);
+  return VARVE_OK;
+}
+
+static varve_status populate(struct varve_heap *heap, varve_error *error) {
+  uint32_t wanted = varve__policy_initial_regions(heap), got = varve__placing_populate(heap, wanted);
   if (got < wanted)
     return varve__error(error, VARVE_COMMIT, "heap-initial=%llu: memory for %u of %u regions",
-                        (unsigned long long)o->heap_initial, got, wanted);
+                        (unsigned long long)heap->options.heap_initial, got, wanted);
   varve__sizing_open(heap);
   return VARVE_OK;
 }
@@ -76,7 +82,7 @@ static bool open_store_log(struct varve_heap *heap) {
   if (!heap->options.check_stores) return true;
   heap->store_log = varve__place_reserve(heap->space.bytes, VARVE__REGION_BYTES);
   return heap->store_log &&
-         varve__place_commit(heap->topology, heap->store_log, heap->space.bytes, 0, false, false);
+         varve__place_commit(heap->topology, heap->store_log, heap->space.bytes, 0, 0);
 #else
   return !heap->options.check_stores;
 #endif
@@ -85,7 +91,7 @@ static bool open_store_log(struct varve_heap *heap) {
 static varve_status open_tables(struct varve_heap *heap, varve_error *error) {
   if (!(heap->meta = varve__meta_open(heap->topology)) || !varve__layouts_open(&heap->layouts) ||
       !(heap->roots = varve__roots_open(heap)) || !(heap->workers = varve__workers_open(heap)) ||
-      !varve__marker_open(heap) || !varve__plan_open(heap) || !(heap->verifier = varve__verifier_open(heap)))
+      !varve__marker_open(heap) || !varve__plan_open(heap) || !varve__shares_open(heap) || !(heap->verifier = varve__verifier_open(heap)))
     return varve__error(error, VARVE_METADATA, "no memory for the collector's tables");
   if (!open_store_log(heap))
     return varve__error(error, VARVE_OPTION, "check-stores=1: needs a library built with VARVE_STORE_LOG, and memory");
@@ -96,7 +102,7 @@ varve_status varve_heap_create(const varve_options *options, varve_heap **out, v
   if (!out) return varve__error(error, VARVE_ARGUMENT, "heap_create: out must not be null");
   struct heap_memory *memory = varve__place_reserve(memory_bytes(), PAGE);
   struct varve_topology none = {.node_count = 1};
-  if (!memory || !varve__place_commit(&none, memory, memory_bytes(), 0, false, false))
+  if (!memory || !varve__place_commit(&none, memory, memory_bytes(), 0, 0))
     return varve__error(error, VARVE_METADATA, "no memory for a heap object");
   struct varve_heap *heap = &memory->heap;
   heap->topology = &memory->topology;
@@ -104,6 +110,7 @@ varve_status varve_heap_create(const varve_options *options, varve_heap **out, v
   if (status == VARVE_OK) status = resolve_options(heap, options, error);
   if (status == VARVE_OK) status = open_space(heap, error);
   if (status == VARVE_OK) status = open_tables(heap, error);
+  if (status == VARVE_OK) status = populate(heap, error);
   if (status == VARVE_OK) *out = heap;
   else close_heap(heap);
   return status;

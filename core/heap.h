@@ -17,6 +17,7 @@
 #include "core/ages.h"
 #include "core/base/park.h"
 #include "core/layout.h"
+#include "core/share.h"
 #include "core/sizing.h"
 #include "numa/meta.h"
 #include "numa/topology.h"
@@ -78,6 +79,12 @@ struct varve_recycling {
   uint64_t cost;     /* nanoseconds of a short cycle's collection, smoothed; 0: not measured */
 };
 
+/* Creation: regions populated ahead (placing.c). */
+struct varve_populating {
+  uint32_t wanted;
+  _Atomic bool failed;
+};
+
 /* The remembered objects: see core/remember.h. */
 struct varve_remembered {
   struct varve_lock lock;               /* the next four, while mutators run */
@@ -101,6 +108,8 @@ struct varve_heap {
   struct varve_workers *workers;
   struct varve_marker *marker;
   struct varve_plan *plan;
+  struct varve_shares shares;
+  struct varve_populating populating;
   struct varve_ages ages;
   struct varve_remembered remembered;
   struct varve_verifier *verifier;
@@ -129,6 +138,9 @@ struct varve_heap {
   struct varve_sizing sizing;
 
   struct varve_lock settings;
+  _Atomic uint64_t placing_told; /* see core/placing.h */
+  _Atomic uint64_t spills_told;
+  _Atomic uint64_t placing_seen;
   struct varve_lock stats_lock;
   varve_collection_stats current; /* being filled in a pause */
   varve_collection_stats last;

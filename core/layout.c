@@ -323,7 +323,7 @@ static varve_status make_room(struct draft *draft) {
   if (draft->id != 1 && draft->id % COMMIT_ENTRIES) return VARVE_OK;
   uint32_t from = draft->id / COMMIT_ENTRIES * COMMIT_ENTRIES;
   if (varve__place_commit(draft->heap->topology, table->entries + from, COMMIT_ENTRIES * sizeof *table->entries, 0,
-                          false, false))
+                          0))
     return VARVE_OK;
   return varve__error(draft->error, VARVE_METADATA, "the table of layouts, %u entries", draft->id);
 }

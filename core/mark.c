@@ -37,9 +37,15 @@ static size_t rings_bytes(const struct varve_marker *marker) {
   return (size_t)marker->worker_count * marker->ring_capacity * sizeof(struct varve_segment *);
 }
 
+static size_t victims_bytes(const struct varve_marker *marker) {
+  return (size_t)marker->worker_count * marker->worker_count * sizeof(uint16_t);
+}
+
 static void open_worker(struct varve_heap *heap, struct varve_marker *marker, uint32_t index) {
   struct mark_worker *worker = &marker->workers[index];
+  worker->victims = marker->victims + (size_t)index * marker->worker_count;
   worker->heap = heap;
+  worker->index = index;
   worker->deque.ring = marker->rings + (size_t)index * marker->ring_capacity;
   worker->deque.mask = marker->ring_capacity - 1;
   worker->visitor = (struct varve_visitor){.range = varve__mark_slot_range, .heap = heap, .context = worker};
@@ -55,8 +61,9 @@ struct varve_marker *varve__marker_open(struct varve_heap *heap) {
   marker->ring_capacity = (uint32_t)bits_next_power_of_two(segments);
   marker->segment_memory = heap_meta_alloc(heap, segments * sizeof(struct varve_segment));
   marker->rings = heap_meta_alloc(heap, rings_bytes(marker));
+  marker->victims = heap_meta_alloc(heap, victims_bytes(marker));
   marker->pool.count = segments;
-  if (!marker->segment_memory || !marker->rings) return NULL; /* the heap closes what there is */
+  if (!marker->segment_memory || !marker->rings || !marker->victims) return NULL; /* the heap closes what there is */
   varve__segments_init(&marker->pool, marker->segment_memory, segments);
   for (uint32_t i = 0; i < workers; ++i) open_worker(heap, marker, i);
   return marker;
@@ -66,6 +73,7 @@ void varve__marker_close(struct varve_heap *heap) {
   struct varve_marker *marker = heap->marker;
   if (!marker) return;
   heap_meta_free(heap, (void *)marker->rings, rings_bytes(marker));
+  heap_meta_free(heap, marker->victims, victims_bytes(marker));
   heap_meta_free(heap, marker->segment_memory, marker->pool.count * sizeof(struct varve_segment));
   heap_meta_free(heap, marker, marker_bytes(marker->worker_count));
   heap->marker = NULL;
@@ -73,24 +81,48 @@ void varve__marker_close(struct varve_heap *heap) {
 
 /* ---- stealing, and the end ---- */
 
-static bool steal_from(struct mark_worker *worker, uint32_t victim) {
-  struct varve_segment *segment = varve__deque_steal(&worker->heap->marker->workers[victim].deque);
+/* The other workers of this pause, those of the nearest nodes first; among equals the next one in the ring, so that not
+ * all try the same. */
+static void order_victims(struct mark_worker *worker, uint32_t self, uint32_t active) {
+  const struct varve_topology *t = worker->heap->topology;
+  const struct mark_worker *workers = worker->heap->marker->workers;
+  uint32_t count = 0;
+  for (unsigned step = 0; step < t->node_count && count + 1 < active; ++step)
+    for (uint32_t i = 1; i < active; ++i) {
+      uint32_t victim = (self + i) % active;
+      if (workers[victim].node == t->nodes[worker->node].nearest[step]) worker->victims[count++] = (uint16_t)victim;
+    }
+  worker->last_victim = 0;
+}
+
+static void note_steal(struct mark_worker *worker, const struct mark_worker *victim) {
+  unsigned steps = varve__topology_steps(worker->heap->topology, worker->node, victim->node);
+  ++worker->stats.steals;
+  ++worker->stats.steals_by_steps[steps < VARVE_STATS_STEPS ? steps : VARVE_STATS_STEPS - 1];
+}
+
+static bool steal_from(struct mark_worker *worker, struct mark_worker *victim) {
+  struct varve_segment *segment = varve__deque_steal(&victim->deque);
   if (!segment) {
     ++worker->stats.failed_steals;
     return false;
   }
-  ++worker->stats.steals;
-  worker->last_victim = victim;
+  note_steal(worker, victim);
   varve__mark_adopt_segment(worker, segment);
   return true;
 }
 
-/* The last victim first, then the others in turn. */
-static bool steal(struct mark_worker *worker, uint32_t self, uint32_t active) {
-  struct varve_marker *marker = worker->heap->marker;
-  for (uint32_t i = 0; i < active; ++i) {
-    uint32_t victim = (worker->last_victim + i) % active;
-    if (victim != self && !deque_is_empty(&marker->workers[victim].deque) && steal_from(worker, victim)) return true;
+/* The last victim first, if it is on our node; then the others, the nearest first. */
+static bool steal(struct mark_worker *worker, uint32_t active) {
+  struct mark_worker *workers = worker->heap->marker->workers;
+  uint32_t last = worker->last_victim;
+  if (workers[worker->victims[last]].node != worker->node) last = 0;
+  for (uint32_t i = 0; i + 1 < active; ++i) {
+    uint32_t at = i == 0 ? last : i <= last ? i - 1 : i;
+    struct mark_worker *victim = &workers[worker->victims[at]];
+    if (deque_is_empty(&victim->deque) || !steal_from(worker, victim)) continue;
+    worker->last_victim = at;
+    return true;
   }
   return false;
 }
@@ -134,13 +166,13 @@ static bool wait_for_work(struct varve_heap *heap, uint32_t active) {
   }
 }
 
-static void drain_and_steal(struct mark_worker *worker, uint32_t self, uint32_t active) {
+static void drain_and_steal(struct mark_worker *worker, uint32_t active) {
   do {
     do varve__mark_drain(worker);
-    while (steal(worker, self, active));
+    while (steal(worker, active));
   } while (wait_for_work(worker->heap, active));
   VARVE_INVARIANT((!worker->current || !worker->current->count) && deque_is_empty(&worker->deque),
-                  "mark: worker %u ended with work left", self);
+                  "mark: worker %u ended with work left", worker->index);
 }
 
 /* ---- the phase ---- */
@@ -156,8 +188,9 @@ static void mark_from_remembered(struct mark_worker *worker, struct varve_sieve 
 
 static void mark_from_roots(struct mark_worker *worker, struct varve_sieve *sieve) {
   struct varve_heap *heap = worker->heap;
-  size_t task;
-  while ((task = atomic_fetch_add_explicit(&heap->marker->next_root, 1, memory_order_relaxed)) < heap->root_tasks) {
+  struct varve_taker roots = varve__share_open(heap, &heap->shares.roots, worker->index);
+  uint32_t task;
+  while (share_take(&roots, &task)) {
     if (heap->space.cut && varve__roots_are_noted(heap->roots, task)) {
       varve__roots_sift(heap->roots, task, sieve);
       varve__mark_drain(worker);
@@ -173,10 +206,12 @@ void varve__mark_worker(struct varve_heap *heap, uint32_t self) {
   varve__sieve_open(&sieve, heap, &worker->visitor, true);
   varve__mark_begin_window(worker);
   worker->alone = varve__workers_active(heap) == 1;
+  worker->stats.node = worker->node;
+  order_victims(worker, self, varve__workers_active(heap));
   mark_from_roots(worker, &sieve);
   if (heap->space.cut) mark_from_remembered(worker, &sieve);
   atomic_fetch_add_explicit(&heap->remembered.lines, sieve.lines, memory_order_relaxed);
-  drain_and_steal(worker, self, varve__workers_active(heap));
+  drain_and_steal(worker, varve__workers_active(heap));
 }
 
 /* ---- overflow: collect what was deferred ---- */
@@ -233,10 +268,10 @@ static void collect_region(struct mark_worker *worker, uint32_t region) {
 static void collect_deferred_worker(struct varve_heap *heap, uint32_t self) {
   struct varve_marker *marker = heap->marker;
   struct mark_worker *worker = &marker->workers[self];
+  struct varve_taker regions = varve__share_open(heap, &heap->shares.regions, self);
   uint32_t region;
   worker->quota = 1 + marker->pool.count * VARVE__SEGMENT_ENTRIES / (2 * varve__workers_active(heap));
-  while ((region = atomic_fetch_add_explicit(&marker->next_region, 1, memory_order_relaxed)) <
-         heap->space.region_high)
+  while (share_take(&regions, &region))
     if (atomic_load_explicit(&heap->space.regions[region].kind, memory_order_relaxed) >= REGION_SMALL)
       collect_region(worker, region);
 }
@@ -257,7 +292,7 @@ void varve__mark_finish(struct varve_heap *heap) {
   while (atomic_load_explicit(&marker->overflowed, memory_order_relaxed)) {
     for (uint32_t i = 0; i < marker->worker_count; ++i) varve__mark_return_segments(&marker->workers[i]);
     atomic_store_explicit(&marker->overflowed, 0, memory_order_relaxed);
-    atomic_store_explicit(&marker->next_region, 0, memory_order_relaxed);
+    varve__share_rewind(&heap->shares.regions);
     atomic_store_explicit(&marker->idle, 0, memory_order_relaxed);
     varve__workers_run(heap, collect_deferred_worker);
     varve__workers_run(heap, varve__mark_worker);
@@ -278,13 +313,12 @@ static void reset_worker(struct mark_worker *worker) {
 
 void varve__mark_begin(struct varve_heap *heap) {
   struct varve_marker *marker = heap->marker;
-  atomic_store_explicit(&marker->next_root, 0, memory_order_relaxed);
-  atomic_store_explicit(&marker->next_region, 0, memory_order_relaxed);
   atomic_store_explicit(&marker->idle, 0, memory_order_relaxed);
   atomic_store_explicit(&marker->overflowed, 0, memory_order_relaxed);
   atomic_store_explicit(&heap->remembered.next, 0, memory_order_relaxed);
   atomic_store_explicit(&heap->remembered.lines, 0, memory_order_relaxed);
   for (uint32_t i = 0; i < marker->worker_count; ++i) reset_worker(&marker->workers[i]);
+  for (uint32_t i = 0; i < varve__workers_active(heap); ++i) marker->workers[i].node = varve__worker_node(heap, i);
 }
 
 /* Fresh blocks have no bits yet. A MEDIUM object that begins in a block of the range lies in such blocks altogether. */
@@ -299,9 +333,7 @@ static void clear_region(struct varve_space *space, uint32_t region) {
 }
 
 void varve__mark_clear_worker(struct varve_heap *heap, uint32_t worker) {
-  (void)worker;
+  struct varve_taker regions = varve__share_open(heap, &heap->shares.regions, worker);
   uint32_t region;
-  while ((region = atomic_fetch_add_explicit(&heap->marker->next_region, 1, memory_order_relaxed)) <
-         heap->space.region_high)
-    clear_region(&heap->space, region);
+  while (share_take(&regions, &region)) clear_region(&heap->space, region);
 }

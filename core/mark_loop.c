@@ -410,8 +410,16 @@ static void sample_size(struct mark_worker *worker, uint64_t entry) {
   worker->sizes += (last < REACH_MAX ? last : REACH_MAX) - worker->sizes / REACH_SAMPLES;
 }
 
+/* Does it lie on the worker's node? */
+static void sample_node(struct mark_worker *worker, uint64_t entry) {
+  const struct varve_space *space = &worker->heap->space;
+  ++worker->stats.sampled;
+  worker->stats.sampled_local += space->regions[(entry & MARK_INDEX_MASK) / VARVE__REGION_WORDS].node == worker->node;
+}
+
 static __attribute__((noinline)) void do_chores(struct mark_worker *worker, uint64_t entry) {
   sample_size(worker, entry);
+  sample_node(worker, entry);
   varve__mark_share(worker);
   if (--worker->window) return;
   adapt_claims(worker);

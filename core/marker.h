@@ -41,7 +41,9 @@ struct mark_worker {
   uint32_t eager;                /* pauses for which this worker claims children when it pushes them; 0: when it visits them */
   uint32_t stale;                /* entries found stale in this window */
   uint64_t sizes;                /* mean distance from an object's header to its last word, in bytes, times REACH_SAMPLES */
-  uint32_t last_victim;
+  uint32_t index, node;          /* of this worker; its dense node in this pause */
+  uint32_t last_victim;          /* a place in victims */
+  uint16_t *victims;             /* the other workers, those on near nodes first */
   uint32_t quota;                /* collecting deferred objects: entries this worker may still push */
   bool left;                     /* and that it left some in the block */
   uint32_t waiting, waiting_tail;
@@ -60,9 +62,8 @@ struct varve_marker {
   struct varve_segment_pool pool;
   void *segment_memory;
   struct varve_segment *_Atomic *rings;
+  uint16_t *victims;           /* worker_count for each worker */
   uint32_t worker_count, ring_capacity;
-  _Alignas(64) _Atomic size_t next_root;
-  _Alignas(64) _Atomic uint32_t next_region;
   _Alignas(64) _Atomic uint32_t idle;
   _Atomic uint32_t asleep;     /* idle workers parked on `news` */
   _Atomic uint32_t news;       /* bumped when there is a segment to steal, or nothing more to do */

@@ -19,6 +19,7 @@ static void forget_tlab(struct varve__mutator *mutator) {
   mutator->tlab_block = mutator->spill_block = VARVE__NO_BLOCK;
   mutator->own_region = VARVE__NO_REGION;
   mutator->own_free = 0;
+  mutator->wanders = false;
 }
 
 void varve__mutator_retire(struct varve__mutator *mutator) {
@@ -29,6 +30,18 @@ void varve__mutator_retire(struct varve__mutator *mutator) {
     atomic_fetch_or_explicit(&space->regions[mutator->own_region].free_blocks, mutator->own_free,
                              memory_order_release);
   forget_tlab(mutator);
+}
+
+/* Once for a region in a cycle, for nobody takes a region again that has been left. */
+void varve__mutator_leave_region(struct varve__mutator *mutator) {
+  struct varve_space *space = space_of(mutator);
+  uint32_t region = mutator->own_region;
+  uint64_t rest = mutator->own_free;
+  mutator->own_region = VARVE__NO_REGION;
+  mutator->own_free = 0;
+  if (!rest) return;
+  atomic_fetch_or_explicit(&space->regions[region].free_blocks, rest, memory_order_release);
+  varve__space_list_region(space, region);
 }
 
 bool varve__mutator_is_here(const struct varve__mutator *mutator) {
@@ -90,14 +103,6 @@ varve_status varve_mutator_attach(varve_heap *heap, const char *name, unsigned c
   return varve__error(error, VARVE_METADATA, "attach: no memory for the roots of another mutator");
 }
 
-/* Let others have the blocks of the open region that were not used. */
-static void give_up_region(struct varve__mutator *mutator) {
-  uint32_t region = mutator->own_region;
-  bool rest = region != VARVE__NO_REGION && mutator->own_free;
-  varve__mutator_retire(mutator);
-  if (rest) varve__space_list_region(space_of(mutator), region);
-}
-
 varve_status varve_detach(varve_mutator *head) {
   struct varve__mutator *mutator = mutator_of(head);
   if (!varve__mutator_is_here(mutator)) return VARVE_THREAD;
@@ -105,7 +110,8 @@ varve_status varve_detach(varve_mutator *head) {
   struct varve_heap *heap = head->heap;
   if (atomic_load(&mutator->state) == MUTATOR_RUNNING) varve__safepoint_native_enter(mutator);
   varve__lock_take(&heap->registry); /* S3: native, so nobody waits for us */
-  give_up_region(mutator);
+  varve__mutator_leave_region(mutator);
+  varve__mutator_retire(mutator);
   unlist_mutator(heap, mutator);
   varve__lock_release(&heap->registry);
   heap_meta_free(heap, mutator, sizeof *mutator);

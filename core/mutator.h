@@ -29,7 +29,8 @@ struct varve__mutator {
   uintptr_t spill_cursor, spill_end;
   uint32_t own_region;              /* VARVE__NO_REGION: none */
   uint64_t own_free;                /* bit b: block b of own_region is ours and unused */
-  unsigned node;
+  unsigned node;                    /* where it was when it last took a block: what it takes is of that node */
+  bool wanders;                     /* it has changed nodes since the last collection */
   struct varve_remembered_list *remembered; /* where it lists objects; NULL: none yet */
   uint64_t barriers;                /* stores since the last collection that took the barrier's slow half */
   uint32_t slow_allocations;        /* for the stress period */
@@ -52,6 +53,8 @@ static inline void mutator_close_block(struct varve_space *space, uint32_t block
 
 /* Give back the mutator's blocks: note the tops, return unused blocks. Owner in detach, or collector in a pause. */
 void varve__mutator_retire(struct varve__mutator *mutator);
+/* Let others have the unused blocks of its open region. Owner, running or in detach. */
+void varve__mutator_leave_region(struct varve__mutator *mutator);
 /* Is the calling thread the attached one? */
 bool varve__mutator_is_here(const struct varve__mutator *mutator);
 

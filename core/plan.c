@@ -117,7 +117,7 @@ static void count_region(struct varve_space *space, uint32_t region, struct youn
 
 void varve__plan_begin(struct varve_heap *heap) {
   struct varve_plan *plan = heap->plan;
-  atomic_store_explicit(&plan->next_region, 0, memory_order_relaxed);
+  varve__share_rewind(&heap->shares.regions);
   atomic_store_explicit(&plan->moved_words, 0, memory_order_relaxed);
   atomic_store_explicit(&plan->in_place_words, 0, memory_order_relaxed);
   atomic_store_explicit(&plan->freed_blocks, 0, memory_order_relaxed);
@@ -129,8 +129,8 @@ void varve__plan_count_worker(struct varve_heap *heap, uint32_t worker) {
   struct varve_plan *plan = heap->plan;
   uint32_t region, counted = 0;
   struct young_words young = {0, 0};
-  while ((region = atomic_fetch_add_explicit(&plan->next_region, 1, memory_order_relaxed)) <
-         heap->space.region_high) {
+  struct varve_taker regions = varve__share_open(heap, &heap->shares.regions, worker);
+  while (share_take(&regions, &region)) {
     if (atomic_load_explicit(&heap->space.regions[region].kind, memory_order_relaxed) >= REGION_SMALL) ++counted;
     count_region(&heap->space, region, &young);
   }
@@ -178,6 +178,10 @@ static uint32_t sort_by_age(struct varve_heap *heap) {
   return ages;
 }
 
+#define ANY_NODE VARVE__NODES_MAX
+
+static bool is_on(const struct varve_region *region, unsigned node) { return node == ANY_NODE || region->node == node; }
+
 /* ---- spares: free blocks and regions as destinations ---- */
 
 static void set_kind(struct varve_space *space, uint32_t region, enum varve_region_kind kind) {
@@ -188,7 +192,7 @@ static void set_kind(struct varve_space *space, uint32_t region, enum varve_regi
 static uint32_t find_free_region(const struct varve_space *space, unsigned node) {
   for (uint32_t r = 0; r < space->region_high; ++r)
     if (atomic_load_explicit(&space->regions[r].kind, memory_order_relaxed) == REGION_FREE &&
-        space->regions[r].node == node)
+        is_on(&space->regions[r], node))
       return r;
   return VARVE__NO_REGION;
 }
@@ -197,7 +201,7 @@ static uint32_t find_free_block(const struct varve_space *space, unsigned node) 
   for (uint32_t r = 0; r < space->region_high; ++r) {
     const struct varve_region *region = &space->regions[r];
     uint64_t free = atomic_load_explicit(&region->free_blocks, memory_order_relaxed);
-    if (atomic_load_explicit(&region->kind, memory_order_relaxed) == REGION_SMALL && free && region->node == node)
+    if (atomic_load_explicit(&region->kind, memory_order_relaxed) == REGION_SMALL && free && is_on(region, node))
       return r * VARVE__REGION_BLOCKS + bits_lowest(free);
   }
   return VARVE__NO_BLOCK;
@@ -355,7 +359,7 @@ static void consider_block(struct grouping *g, struct varve_group *group, uint32
 
 static bool holds_small(const struct varve_space *space, uint32_t region, unsigned node) {
   uint8_t kind = atomic_load_explicit(&space->regions[region].kind, memory_order_relaxed);
-  return region_has_blocks(kind) && space->regions[region].node == node;
+  return region_has_blocks(kind) && is_on(&space->regions[region], node);
 }
 
 static uint32_t live_blocks(const struct varve_space *space, uint32_t region) {
@@ -430,7 +434,7 @@ static void group_medium(struct grouping *g, uint32_t ages, unsigned node) {
     if (!g->plan->by_age[age] || !(entry & VARVE__MEDIUM_ENTRY)) continue;
     uint32_t region = entry & ~VARVE__MEDIUM_ENTRY;
     struct varve_region *r = &space->regions[region];
-    if (r->node != node) continue;
+    if (!is_on(r, node)) continue;
     g->plan->sequence[g->plan->sequence_count++] = entry;
     if (!r->live) continue;
     if (r->live >= g->dense_region && !g->plan->emergency) g->heap->current.blocks_dense += VARVE__REGION_BLOCKS;
@@ -448,6 +452,11 @@ static uint32_t choose_group_regions(struct varve_heap *heap) {
   regions /= (uint64_t)varve__workers_active(heap) * GROUPS_PER_WORKER;
   if (regions < GROUP_REGIONS_MIN) return GROUP_REGIONS_MIN;
   return regions > GROUP_REGIONS_MAX ? GROUP_REGIONS_MAX : (uint32_t)regions;
+}
+
+unsigned varve__plan_group_node(const struct varve_heap *heap, const struct varve_group *group) {
+  uint32_t unit = heap->plan->order[group->first];
+  return heap->space.regions[group->medium ? unit : unit / VARVE__REGION_BLOCKS].node;
 }
 
 /* ---- putting off ---- */
@@ -508,8 +517,16 @@ static void put_off(struct varve_heap *heap) {
 
 /* ---- the plan as a whole ---- */
 
-void varve__plan_group(struct varve_heap *heap, bool emergency) {
+static void group_node(struct grouping *g, uint32_t ages, unsigned node) {
+  if (g->plan->emergency) group_small_emergency(g, node);
+  else group_small(g, ages, node);
+  group_medium(g, ages, node);
+  g->hole_region = 0;
+}
+
+void varve__plan_group(struct varve_heap *heap, enum varve_urgency urgency) {
   struct varve_plan *plan = heap->plan;
+  bool emergency = urgency != PLAN_USUAL;
   plan->sequence_count = plan->order_count = plan->target_count = plan->group_count = plan->large_count = 0;
   plan->emergency = emergency;
   heap->current.blocks_dense = heap->current.blocks_pinned = heap->current.blocks_gainless = 0;
@@ -518,15 +535,12 @@ void varve__plan_group(struct varve_heap *heap, bool emergency) {
   g.dense_block = varve__policy_dense_words(heap, VARVE__BLOCK_WORDS);
   g.dense_region = varve__policy_dense_words(heap, VARVE__REGION_WORDS);
   uint32_t ages = sort_by_age(heap);
-  for (unsigned node = 0; node < heap->topology->node_count; ++node) {
-    if (emergency) group_small_emergency(&g, node);
-    else group_small(&g, ages, node);
-    group_medium(&g, ages, node);
-    g.hole_region = 0;
-  }
+  if (urgency == PLAN_ACROSS_NODES) group_node(&g, ages, ANY_NODE);
+  else
+    for (unsigned node = 0; node < heap->topology->node_count; ++node) group_node(&g, ages, node);
   if (emergency || heap->options.move_everything) varve__plan_large_slide(heap);
   else if (heap->options.slide_budget) put_off(heap);
-  atomic_store_explicit(&plan->next_group, 0, memory_order_relaxed);
+  varve__shares_groups(heap);
 }
 
 /* What the plan leaves in a region: blocks that stay or receive, and large runs. */
@@ -575,7 +589,7 @@ bool varve__plan_is_enough(struct varve_heap *heap) {
   used -= relocated_blocks(heap);
   if (used + wanted > space->limit_blocks) return false;
   if (wanted <= 1) return free_blocks + free_regions >= wanted;
-  if (wanted != VARVE__REGION_BLOCKS && varve__large_find(space, (uint32_t)wanted) != VARVE__NO_BLOCK) return true;
+  if (wanted != VARVE__REGION_BLOCKS && varve__large_find(space, VARVE__NODES_MAX, (uint32_t)wanted) != VARVE__NO_BLOCK) return true;
   return free_regions * VARVE__REGION_BLOCKS >= wanted;
 }
 

@@ -24,7 +24,8 @@
  *
  * Emergency: when the plan would not free what the requester wants, it is made anew with one group per node and kind,
  * nothing too dense, the fullest SMALL regions first, so that the others become empty as a whole, and large objects
- * sliding as well; nothing has moved yet.
+ * sliding as well; nothing has moved yet. When even that is not enough, once more, with one group for all nodes: then, and
+ * only then, small and medium objects leave their node.
  */
 #ifndef VARVE_CORE_PLAN_H
 #define VARVE_CORE_PLAN_H
@@ -58,9 +59,6 @@ struct varve_plan {
   uint32_t sequence_count, order_count, target_count, group_count, large_count;
   bool emergency;
   uint32_t resume;    /* put off for lack of slide-budget: the groups from this source on; NO_BLOCK: none */
-  _Atomic uint32_t next_region; /* claims of the parallel parts */
-  _Atomic uint32_t next_group;
-  _Atomic uint32_t next_root;
   _Atomic uint64_t moved_words, in_place_words, freed_blocks; /* figures of this pause */
   _Atomic uint64_t fresh_words, aged_words; /* live ones in the newest epoch, and in the one before */
 };
@@ -75,8 +73,9 @@ void varve__plan_close(struct varve_heap *heap);
 void varve__plan_begin(struct varve_heap *heap);
 /* Worker function: live words and ranks. */
 void varve__plan_count_worker(struct varve_heap *heap, uint32_t worker);
+enum varve_urgency { PLAN_USUAL, PLAN_EMERGENCY, PLAN_ACROSS_NODES };
 /* Worker 0: groups. */
-void varve__plan_group(struct varve_heap *heap, bool emergency);
+void varve__plan_group(struct varve_heap *heap, enum varve_urgency urgency);
 /* Worker function: destinations. */
 void varve__plan_target_worker(struct varve_heap *heap, uint32_t worker);
 /* Worker 0, after the targets: would the wanted blocks be there after the release? */
@@ -91,6 +90,9 @@ void varve__plan_undo(struct varve_heap *heap);
 void varve__plan_large_sweep(struct varve_heap *heap);
 /* Choose new places for large objects; part of grouping, when they shall move at all. */
 void varve__plan_large_slide(struct varve_heap *heap);
+
+/* The node (dense) of what the group moves, and of where it goes. */
+unsigned varve__plan_group_node(const struct varve_heap *heap, const struct varve_group *group);
 
 /* Destination number `i` of a group. */
 static inline uint32_t group_target(const struct varve_plan *plan, const struct varve_group *group, uint32_t i) {

@@ -7,8 +7,9 @@
  *   small objects are, highest first, so that the free blocks come together at the low ends. Taken in this order, no
  *   object's new place is below its old one, and none overlaps a place that has not been left: compact.c moves them
  *   one after the other.
- * Relocate (move-everything, no emergency): each object that finds a free run moves there; places are taken at once,
- *   so they overlap nothing.
+ *   Between nodes, too: memory is short.
+ * Relocate (move-everything, no emergency): each object that finds a free run on its node moves there; places are taken
+ *   at once, so they overlap nothing.
  */
 #include "core/plan.h"
 #include "core/base/check.h"
@@ -86,7 +87,8 @@ static void relocate(struct varve_heap *heap) {
   for (uint32_t b = 0; b < space->region_high * VARVE__REGION_BLOCKS; ++b) {
     if (!is_large(space, b / VARVE__REGION_BLOCKS) || space->blocks[b].kind != BLOCK_LARGE_HEAD) continue;
     if (!head_is_marked(space, b) || !space_in_range(space, b)) continue; /* a place that was just taken, or old */
-    uint32_t blocks = space->blocks[b].age, to = varve__large_find(space, blocks);
+    unsigned node = space->regions[b / VARVE__REGION_BLOCKS].node;
+    uint32_t blocks = space->blocks[b].age, to = varve__large_find(space, node, blocks);
     if (to == VARVE__NO_BLOCK) continue;
     varve__large_place(space, to, blocks);
     atomic_fetch_add_explicit(&space->used_blocks, blocks, memory_order_relaxed);

@@ -158,11 +158,10 @@ static void target_medium(struct varve_heap *heap, struct varve_group *group) {
 }
 
 void varve__plan_target_worker(struct varve_heap *heap, uint32_t worker) {
-  (void)worker;
-  struct varve_plan *plan = heap->plan;
+  struct varve_taker groups = varve__share_open(heap, &heap->shares.groups, worker);
   uint32_t i;
-  while ((i = atomic_fetch_add_explicit(&plan->next_group, 1, memory_order_relaxed)) < plan->group_count) {
-    struct varve_group *group = &plan->groups[i];
+  while (share_take(&groups, &i)) {
+    struct varve_group *group = &heap->plan->groups[i];
     if (group->medium) target_medium(heap, group);
     else target_small(heap, group);
   }

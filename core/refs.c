@@ -83,6 +83,7 @@ static varve_status place_words(struct varve_roots *roots, struct root_table *ta
       !varve__root_reserve_tasks(roots, root_stretches(table->count)))
     return varve__error(error, VARVE_METADATA, "\"%s\": %zu words", table->name, table->count);
   varve__intervals_add(&roots->words, table->base, table->stride, table->count, table);
+  varve__root_locate(table);
   return VARVE_OK;
 }
 

@@ -85,9 +85,9 @@ static void release_group(struct varve_heap *heap, const struct varve_group *gro
 }
 
 void varve__release_worker(struct varve_heap *heap, uint32_t worker) {
-  (void)worker;
+  struct varve_taker groups = varve__share_open(heap, &heap->shares.groups, worker);
   uint32_t task;
-  while ((task = atomic_fetch_add_explicit(&heap->plan->next_group, 1, memory_order_relaxed)) < heap->plan->group_count)
+  while (share_take(&groups, &task))
     release_group(heap, &heap->plan->groups[task]);
 }
 
@@ -249,10 +249,10 @@ static void open_mediums(struct varve_space *space) {
   for (uint32_t r = 0; r < space->region_high; ++r) {
     const struct varve_region *region = &space->regions[r];
     uint32_t top = atomic_load_explicit(&region->top, memory_order_relaxed);
-    if (atomic_load_explicit(&region->kind, memory_order_relaxed) != REGION_MEDIUM || top > least[region->node])
-      continue;
-    least[region->node] = top;
-    atomic_store_explicit(&space->node[region->node].medium_open, r, memory_order_relaxed);
+    unsigned list = space_list(space, region->node);
+    if (atomic_load_explicit(&region->kind, memory_order_relaxed) != REGION_MEDIUM || top > least[list]) continue;
+    least[list] = top;
+    atomic_store_explicit(&space->node[list].medium_open, r, memory_order_relaxed);
   }
   for (unsigned node = 0; node < space->topology->node_count; ++node) renew_medium(space, node);
 }

@@ -15,6 +15,8 @@
 #include "core/base/check.h"
 #include "core/mutator.h"
 #include "core/root_table.h"
+#include "numa/affinity.h"
+#include "numa/place.h"
 #include "varve/layout.h"
 
 #define FRAME_SLOTS_MAX ((size_t)1 << 24) /* more in one frame is a damaged frame: no C stack is that large */
@@ -105,19 +107,42 @@ size_t varve__roots_prepare(struct varve_roots *roots) {
   return roots->task_count;
 }
 
+unsigned varve__roots_task_node(const struct varve_roots *roots, size_t task) {
+  const struct root_task *one = &roots->tasks[task];
+  if (!one->table) return one->mutator->node;
+  return one->chunk ? one->chunk->node : one->table->node;
+}
+
+uint32_t *varve__roots_task_list(struct varve_roots *roots) { return roots->task_list; }
+
+static void free_tasks(struct varve_roots *roots) {
+  heap_meta_free(roots->heap, roots->tasks, roots->capacity * sizeof *roots->tasks);
+  heap_meta_free(roots->heap, roots->task_list, roots->capacity * sizeof *roots->task_list);
+}
+
+/* The arrays are empty between pauses. */
+static bool grow_tasks(struct varve_roots *roots, size_t capacity) {
+  struct root_task *tasks = heap_meta_alloc(roots->heap, capacity * sizeof *tasks);
+  bool listed = roots->heap->topology->node_count > 1;
+  uint32_t *list = tasks && listed ? heap_meta_alloc(roots->heap, capacity * sizeof *list) : NULL;
+  if (!tasks || (listed && !list)) {
+    heap_meta_free(roots->heap, tasks, capacity * sizeof *tasks);
+    return false;
+  }
+  free_tasks(roots);
+  roots->tasks = tasks;
+  roots->task_list = list;
+  roots->capacity = capacity;
+  roots->task_count = 0;
+  return true;
+}
+
 bool varve__root_reserve_tasks(struct varve_roots *roots, size_t more) {
   size_t wanted, capacity = roots->capacity ? roots->capacity : 64;
   if (__builtin_add_overflow(roots->needed, more, &wanted)) return false;
-  if (wanted > SIZE_MAX / 4 / sizeof *roots->tasks) return false;
+  if (wanted > UINT32_MAX / 2) return false;
   while (capacity < wanted) capacity *= 2;
-  if (capacity > roots->capacity) {
-    struct root_task *tasks = heap_meta_alloc(roots->heap, capacity * sizeof *tasks);
-    if (!tasks) return false;
-    heap_meta_free(roots->heap, roots->tasks, roots->capacity * sizeof *tasks); /* empty between pauses */
-    roots->tasks = tasks;
-    roots->capacity = capacity;
-    roots->task_count = 0;
-  }
+  if (capacity > roots->capacity && !grow_tasks(roots, capacity)) return false;
   roots->needed = wanted;
   return true;
 }
@@ -149,6 +174,7 @@ void varve__root_unlist(struct varve_roots *roots, struct root_table *table, siz
 static void init_table(struct root_table *table, varve_heap *heap, enum root_kind kind, const char *name) {
   table->heap = heap;
   table->kind = kind;
+  table->node = varve__affinity_node_here(heap->topology);
   (void)varve__notes_open(table); /* takes memory for the words of an array only, and it has none yet */
   snprintf(table->name, sizeof table->name, "%s", name ? name : "without a name");
 }
@@ -182,7 +208,7 @@ void varve__roots_close(struct varve_roots *roots) {
   }
   varve__notes_close_all(roots);
   varve__intervals_close(heap, &roots->words);
-  heap_meta_free(heap, roots->tasks, roots->capacity * sizeof *roots->tasks);
+  free_tasks(roots);
   heap_meta_free(heap, roots, sizeof *roots);
 }
 
@@ -230,6 +256,15 @@ varve_status varve__root_check_words(struct varve_roots *roots, const struct roo
   return met ? overlap(table, met, word, error) : VARVE_OK;
 }
 
+void varve__root_locate(struct root_table *table) {
+  const struct varve_topology *t = table->heap->topology;
+  size_t bytes;
+  if (!t->placed || !extent(table, &bytes)) return;
+  unsigned here = varve__affinity_node_here(t);
+  struct varve_location where = varve__place_locate(t, table->base, bytes, here, false);
+  table->node = where.node < t->node_count ? where.node : here;
+}
+
 /* ---- slabs ------------------------------------------------------------------------------------------------- */
 
 /* The whole chunk is ours, header and bitmaps too. */
@@ -263,6 +298,7 @@ static varve_status add_slots(struct varve_roots *roots, struct root_table *tabl
       !varve__root_reserve_tasks(roots, root_stretches(table->count)))
     return varve__error(error, VARVE_METADATA, "\"%s\": %zu slots", table->name, table->count);
   varve__intervals_add(&roots->words, table->base, table->stride, table->count, table);
+  varve__root_locate(table);
   varve__root_list(roots, table);
   return VARVE_OK;
 }

@@ -37,6 +37,7 @@ struct root_table {
   struct root_table *next, *previous; /* in roots->tables */
   varve_heap *heap;
   enum root_kind kind;
+  unsigned node;          /* where most of its words seem to be */
   bool untracked, slot_tags; /* ROOT_ARRAY */
   struct root_lines *lines; /* ROOT_ARRAY: the notes; NULL: none */
   varve_word *base;       /* ROOT_SLOTS, ROOT_ARRAY; */
@@ -68,7 +69,8 @@ struct varve_roots {
   struct root_table handles; /* always there, and in the list */
   struct varve_intervals words;
   struct root_task *tasks;
-  size_t task_count, capacity; /* tasks of this pause; room in the array */
+  uint32_t *task_list;         /* as many as tasks; NULL: there is one node only */
+  size_t task_count, capacity; /* tasks of this pause; room in the arrays */
   size_t needed, mutators;     /* entries a pause may use; of these, for mutators */
   struct root_lines *replaced;
 };
@@ -86,6 +88,8 @@ void varve__root_list(struct varve_roots *roots, struct root_table *table);
 void varve__root_unlist(struct varve_roots *roots, struct root_table *table, size_t tasks);
 struct root_table *varve__root_table_new(varve_heap *heap, enum root_kind kind, const char *name);
 void varve__root_table_free(struct root_table *table);
+/* Find out which node its words are on. */
+void varve__root_locate(struct root_table *table);
 /* Are these evenly spaced words in order, outside the heap, and in no table yet? `status`: VARVE_ROOT, VARVE_OVERLAP. */
 varve_status varve__root_check_words(struct varve_roots *roots, const struct root_table *table, varve_error *error);
 

@@ -63,9 +63,20 @@ static void add_to_totals(varve_heap_stats *totals, const varve_collection_stats
   varve__stats_add(totals->stops, one->stop_ns);
 }
 
+/* What a worker did, to the node it ran on. */
+static void add_to_node(varve_node_stats *totals, const varve_worker_stats *one) {
+  totals->sampled += one->sampled;
+  totals->sampled_local += one->sampled_local;
+  totals->words_moved += one->words_moved;
+  totals->words_moved_local += one->words_moved_local;
+  for (unsigned i = 0; i < VARVE_STATS_STEPS; ++i) totals->steals_by_steps[i] += one->steals_by_steps[i];
+}
+
 void varve__stats_finish(varve_heap *heap) {
   varve__lock_take(&heap->stats_lock);
   add_to_totals(&heap->totals, &heap->current);
+  for (uint32_t i = 0; i < heap->current.workers && i < VARVE_STATS_WORKERS; ++i)
+    add_to_node(&heap->node_totals[heap->current.worker[i].node], &heap->current.worker[i]);
   heap->last = heap->current;
   varve__lock_release(&heap->stats_lock);
 }
@@ -116,7 +127,7 @@ static void read_regions(const struct varve_space *space, uint32_t node, varve_n
   for (uint32_t r = 0; r < space->region_high; ++r) {
     const struct varve_region *region = &space->regions[r];
     uint8_t kind = atomic_load_explicit(&region->kind, memory_order_relaxed);
-    if (kind == REGION_UNCOMMITTED || region->node != node) continue;
+    if (kind == REGION_UNCOMMITTED || kind == REGION_CHANGING || region->node != node) continue;
     out->bytes_committed += VARVE__REGION_BYTES + VARVE__SIDE_BYTES;
     uint64_t free = atomic_load_explicit(&region->free_blocks, memory_order_relaxed);
     unsigned used = kind == REGION_MEDIUM ? VARVE__REGION_BLOCKS : region_has_blocks(kind) ? bits_count(~free) : 0;
@@ -134,6 +145,7 @@ bool varve_node_stats_get(const varve_heap *heap, uint32_t index, varve_node_sta
   out->cores = t->nodes[index].cpu_count;
   out->last_resort = t->nodes[index].last_resort;
   out->bytes_metadata = varve__meta_bytes(heap->meta, index);
+  out->regions_spilled = atomic_load_explicit(&heap->space.node[index].spilled, memory_order_relaxed);
   read_regions(&heap->space, index, out);
   return true;
 }

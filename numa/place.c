@@ -4,17 +4,28 @@
 #include "numa/place.h"
 
 #include <errno.h>
-#include <hwloc.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+#include "core/base/check.h"
 
 #ifndef MADV_POPULATE_WRITE /* Linux 5.14; a stable number of the kernel's interface */
 #define MADV_POPULATE_WRITE 23
 #endif
+#define MAP_PAGES_2M (21 << 26) /* MAP_HUGE_2MB, which no header of the C library has */
+#define POLICY_PREFERRED 1       /* of the kernel's interface, like the numbers above */
+#define NODE_BITS 1024u
+#define LONG_BITS (8 * sizeof(unsigned long))
+#define LOCATE_SAMPLES 16u
+#define LOCATE_MOST 512u /* pages asked about in one call */
 
 static size_t page_bytes(void) { return (size_t)sysconf(_SC_PAGESIZE); }
 
-static void count(uint64_t *counter) { __atomic_fetch_add(counter, 1, __ATOMIC_RELAXED); }
+static void count(const struct varve_topology *t, uint64_t *counter) {
+  __atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
+  varve__place_news(t);
+}
 
 /* Map more than asked and cut off what is beside the aligned part. */
 static void *map_aligned(size_t bytes, size_t alignment, int protection, int flags) {
@@ -39,21 +50,22 @@ void varve__place_release(void *base, size_t bytes) {
   if (base) munmap(base, bytes);
 }
 
-/* Without STRICT hwloc asks for "preferred", so a full node spills over to the next one. */
+/* "Preferred" by the system call itself: a full node spills over to those nearest to it. hwloc's form of it spills to those
+ * nearest to the caller. */
 static void prefer(const struct varve_topology *t, void *base, size_t bytes, unsigned node) {
+  unsigned long mask[NODE_BITS / LONG_BITS] = {0};
   if (!t->placed || node >= t->node_count) return;
-  hwloc_bitmap_t set = hwloc_bitmap_alloc();
-  if (!set || hwloc_bitmap_only(set, t->nodes[node].os_index) != 0 ||
-      hwloc_set_area_membind(t->hwloc, base, bytes, set, HWLOC_MEMBIND_BIND, HWLOC_MEMBIND_BYNODESET) != 0)
-    count(&t->place->refused);
-  hwloc_bitmap_free(set);
+  unsigned os_index = t->nodes[node].os_index;
+  if (os_index < NODE_BITS) mask[os_index / LONG_BITS] = 1ul << os_index % LONG_BITS;
+  if (syscall(SYS_mbind, base, bytes, POLICY_PREFERRED, mask, (unsigned long)NODE_BITS + 1, 0u) != 0)
+    count(t, &t->place->refused);
 }
 
 /* Write each page without changing what it holds. */
 static void touch(const struct varve_topology *t, char *base, size_t bytes) {
   size_t page = page_bytes();
   for (size_t at = 0; at < bytes; at += page) __atomic_fetch_or((unsigned char *)base + at, 0, __ATOMIC_RELAXED);
-  count(&t->place->touched);
+  count(t, &t->place->touched);
 }
 
 static bool take_pages(const struct varve_topology *t, void *base, size_t bytes) {
@@ -64,18 +76,62 @@ static bool take_pages(const struct varve_topology *t, void *base, size_t bytes)
   return rc == 0;
 }
 
-bool varve__place_commit(const struct varve_topology *t, void *base, size_t bytes, unsigned node, bool huge,
-                         bool populate) {
-  if (mprotect(base, bytes, PROT_READ | PROT_WRITE) != 0) {
+/* ---- pages from the administrator's pool --------------------------------------------------------------------- */
+
+/* Pages come to a place of their own first, are populated there (P4), and replace the reservation as they are. */
+static void *map_explicit(const struct varve_topology *t, size_t bytes, unsigned node) {
+  int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_PAGES_2M;
+  void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
+  if (at == MAP_FAILED) return NULL;
+  prefer(t, at, bytes, node);
+  if (madvise(at, bytes, MADV_POPULATE_WRITE) == 0) return at;
+  munmap(at, bytes);
+  return NULL;
+}
+
+/* A refused move (before Linux 5.16) may have unmapped the target: nobody else may get in. */
+static void reserve_again(void *base, size_t bytes) {
+  int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
+  void *at = mmap(base, bytes, PROT_NONE, flags, -1, 0);
+  VARVE_ALWAYS(at == base || (at == MAP_FAILED && errno == EEXIST && madvise(base, bytes, MADV_DONTDUMP) == 0),
+               "place: the reservation at %p is lost", base);
+}
+
+static bool commit_explicit(const struct varve_topology *t, void *base, size_t bytes, unsigned node) {
+  void *at = map_explicit(t, bytes, node);
+  if (at && mremap(at, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, base) == base) return true;
+  if (at) {
+    munmap(at, bytes);
+    reserve_again(base, bytes);
+  }
+  count(t, &t->place->unhuge);
+  return false;
+}
+
+/* ---- committing ---------------------------------------------------------------------------------------------- */
+
+static void advise_pages(const struct varve_topology *t, void *base, size_t bytes, unsigned how) {
+  if ((how & (PLACE_HUGE | PLACE_EXPLICIT)) && madvise(base, bytes, MADV_HUGEPAGE) != 0)
+    count(t, &t->place->unadvised);
+  if (how & PLACE_SMALL) madvise(base, bytes, MADV_NOHUGEPAGE); /* refused where there are none */
+}
+
+static bool commit_ordinary(const struct varve_topology *t, void *base, size_t bytes, unsigned node, unsigned how) {
+  if (mprotect(base, bytes, PROT_READ | PROT_WRITE) != 0) return false;
+  prefer(t, base, bytes, node);
+  advise_pages(t, base, bytes, how);
+  return !(how & PLACE_POPULATE) || take_pages(t, base, bytes);
+}
+
+bool varve__place_commit(const struct varve_topology *t, void *base, size_t bytes, unsigned node, unsigned how) {
+  bool committed = (how & PLACE_EXPLICIT) && commit_explicit(t, base, bytes, node);
+  if (!committed && !commit_ordinary(t, base, bytes, node, how)) {
     varve__place_decommit(base, bytes);
     return false;
   }
   madvise(base, bytes, MADV_DODUMP); /* a core dump without the heap would be of little use */
-  prefer(t, base, bytes, node);
-  if (huge && madvise(base, bytes, MADV_HUGEPAGE) != 0) count(&t->place->unadvised);
-  if (!populate || take_pages(t, base, bytes)) return true;
-  varve__place_decommit(base, bytes);
-  return false;
+  if ((how & PLACE_LOCK) && mlock(base, bytes) != 0) count(t, &t->place->unlocked);
+  return true;
 }
 
 /* A new reservation in the same place also gives back what the system charged; when it has no room for that, the
@@ -93,4 +149,40 @@ void *varve__place_map(const struct varve_topology *t, size_t bytes, size_t alig
   void *base = map_aligned(bytes, alignment, PROT_READ | PROT_WRITE, 0);
   if (base) prefer(t, base, bytes, node);
   return base;
+}
+
+/* ---- locating ------------------------------------------------------------------------------------------------ */
+
+static unsigned dense_node(const struct varve_topology *t, int os_index) {
+  unsigned node = 0;
+  while (node < t->node_count && t->nodes[node].os_index != (unsigned)os_index) ++node;
+  return node < t->node_count ? node : VARVE__NODES_MAX;
+}
+
+/* Ask for `pages` pages, `step` bytes apart. The system writes a node for each, or a negative error number. */
+static bool ask(const struct varve_topology *t, char *base, size_t pages, size_t step, int *status) {
+  void *at[LOCATE_MOST];
+  for (size_t i = 0; i < pages; ++i) at[i] = base + i * step;
+  if (syscall(SYS_move_pages, 0, pages, at, NULL, status, 0) == 0) return true;
+  count(t, &t->place->unlocated);
+  return false;
+}
+
+struct varve_location varve__place_locate(const struct varve_topology *t, void *base, size_t bytes, unsigned node,
+                                          bool each) {
+  struct varve_location where = {.node = node};
+  size_t pages = bytes / page_bytes(), most = each ? LOCATE_MOST : LOCATE_SAMPLES;
+  if (!t->placed || pages == 0) return where;
+  if (pages > most) pages = most;
+  int status[LOCATE_MOST];
+  unsigned found[VARVE__NODES_MAX + 1] = {0};
+  if (!ask(t, base, pages, bytes / pages, status)) return where;
+  for (size_t i = 0; i < pages; ++i)
+    if (status[i] >= 0) ++found[dense_node(t, status[i])];
+  for (unsigned n = 0; n <= VARVE__NODES_MAX; ++n) {
+    if (found[n] > found[where.node]) where.node = n;
+    where.astray |= n != node && found[n];
+  }
+  where.outside = found[VARVE__NODES_MAX] != 0;
+  return where;
 }

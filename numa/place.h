@@ -6,8 +6,10 @@
  * Invariants P1 base and bytes are multiples of the page size; committed ranges lie inside one reservation.
  *            P2 a range whose commit failed is reserved again, with nothing behind it.
  *            P3 memory that was just committed reads as zero, also when the range was committed before.
+ *            P4 explicit huge pages are always populated before anybody can touch them: a fault that finds the pool empty
+ *               would kill the process.
  * Called by  regions/ for heap and side tables, meta.c for metadata. Any thread; different ranges at the same time.
- * Cost       a commit is two to five system calls; with populate about 45 us a MiB in huge pages, 300 in small ones.
+ * Cost       a commit is two to six system calls; with populate about 45 us a MiB in huge pages, 300 in small ones.
  */
 #ifndef VARVE_NUMA_PLACE_H
 #define VARVE_NUMA_PLACE_H
@@ -19,10 +21,37 @@ void *varve__place_reserve(size_t bytes, size_t alignment);
 /* Give back a whole reservation, with whatever is committed in it. */
 void varve__place_release(void *base, size_t bytes);
 
-/* Make a reserved range readable and writable, on node `node` (dense) when there is room. `huge`: advise huge pages;
- * `populate`: take every page now. @return false: the system refused, and the range is reserved as before. */
-bool varve__place_commit(const struct varve_topology *t, void *base, size_t bytes, unsigned node, bool huge,
-                         bool populate);
+/* How a range is committed. */
+enum varve_place_how {
+  PLACE_POPULATE = 1, /* take every page now */
+  PLACE_HUGE = 2,     /* advise huge pages */
+  PLACE_SMALL = 4,    /* advise against them */
+  PLACE_EXPLICIT = 8, /* take pages of 2 MiB from the administrator's pool; when it has none: as PLACE_HUGE. Base and
+                         bytes are multiples of 2 MiB. Needs PLACE_POPULATE */
+  PLACE_LOCK = 16     /* lock in memory, if the process may */
+};
+
+/* Make a reserved range readable and writable, on node `node` (dense) when there is room. `how`: flags of above.
+ * @return false: the system refused, and the range is reserved as before. */
+bool varve__place_commit(const struct varve_topology *t, void *base, size_t bytes, unsigned node, unsigned how);
+
+/* Where the pages of a populated range are. */
+struct varve_location {
+  unsigned node; /* dense: where most of them are; VARVE__NODES_MAX: on a node that is not ours */
+  bool astray;   /* some are elsewhere than on the node asked about, */
+  bool outside;  /* some on a node that is not ours */
+};
+
+/* Ask the system, for 16 pages of the range, or for all (`each`), whether they are on `node`. When it does not tell, they
+ * are. */
+struct varve_location varve__place_locate(const struct varve_topology *t, void *base, size_t bytes, unsigned node,
+                                          bool each);
+
+/* Something that `place` does not count is worth telling the user. */
+static inline void varve__place_news(const struct varve_topology *t) {
+  __atomic_fetch_add(&t->place->news, 1, __ATOMIC_RELAXED);
+}
+
 /* Give the memory back to the system and keep the address space. */
 void varve__place_decommit(void *base, size_t bytes);
 

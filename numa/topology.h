@@ -52,6 +52,7 @@ struct varve_place_counters {
   uint64_t unhuge;    /* ranges that found no explicit huge page, and are of ordinary pages */
   uint64_t unlocked;  /* ranges that could not be locked in memory */
   uint64_t touched;   /* ranges populated by touching, because MADV_POPULATE_WRITE is missing */
+  uint64_t news;      /* how often one of these has changed */
 };
 
 struct varve_topology {

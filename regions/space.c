@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* space.c -- reservation, commitment, and the hand-out of regions and blocks (invariants R1-R4 in space.h).
+/* space.c -- reservation, and the hand-out of regions and blocks (invariants R1-R6 in space.h). Where their memory comes
+ * from is in commit.c.
  *
  * Called by mutators in their slow paths, concurrently, and by worker 0 in pauses. Regions change kind under the
  * lock, which is taken once per 2 MiB; single blocks are taken with one atomic operation.
@@ -10,6 +11,7 @@
 
 #include "core/base/check.h"
 #include "numa/place.h"
+#include "regions/commit.h"
 
 #define PAGE ((size_t)4096)
 
@@ -17,65 +19,12 @@ static struct varve_region *region_at(const struct varve_space *space, uint32_t 
   return &space->regions[region];
 }
 
-/* A region's part of the bitmap and of the ranks is a whole number of pages; its descriptors are half a page, so
- * that table is readable as a whole from the start and its pages are touched here. */
-static bool commit_side_tables(struct varve_space *space, uint32_t region, unsigned node) {
-  size_t lines = (size_t)VARVE__REGION_BLOCKS * VARVE__BLOCK_LINES;
-  memset(space->blocks + (size_t)region * VARVE__REGION_BLOCKS, 0,
-         VARVE__REGION_BLOCKS * sizeof(struct varve_block));
-  return varve__place_commit(space->topology, space->bitmap + region * lines, lines * 8, node, false, true) &&
-         varve__place_commit(space->topology, space->ranks + region * lines, lines * 2, node, false, true);
-}
-
-static bool commit_region(struct varve_space *space, uint32_t region, unsigned node) {
-  void *at = (void *)space_region_address(space, region);
-  if (!commit_side_tables(space, region, node) ||
-      !varve__place_commit(space->topology, at, VARVE__REGION_BYTES, node, space->huge_pages, true))
-    return false;
-  struct varve_region *r = region_at(space, region);
-  if (region >= space->region_high) space->region_high = region + 1;
-  r->node = (uint8_t)node;
-  atomic_store_explicit(&r->kind, REGION_FREE, memory_order_relaxed);
-  atomic_fetch_add_explicit(&space->committed, 1, memory_order_relaxed);
-  atomic_fetch_add_explicit(&space->free_regions, 1, memory_order_relaxed);
-  atomic_fetch_add_explicit(&space->commits, 1, memory_order_relaxed);
-  if (region < space->free_hint) space->free_hint = region;
-  return true;
-}
-
-/* ---- giving back: FREE, LEAVING, UNCOMMITTED ---- */
-
-static void leave_region(struct varve_space *space, uint32_t region) {
-  atomic_store_explicit(&region_at(space, region)->kind, REGION_LEAVING, memory_order_relaxed);
-  atomic_fetch_sub_explicit(&space->free_regions, 1, memory_order_relaxed);
-}
-
-/* The descriptors stay: they are half a page a region, and zeroed by the next commit. */
-static void drop_memory(struct varve_space *space, uint32_t region) {
-  size_t lines = (size_t)VARVE__REGION_BLOCKS * VARVE__BLOCK_LINES;
-  varve__place_decommit(space->bitmap + region * lines, lines * 8);
-  varve__place_decommit(space->ranks + region * lines, lines * 2);
-  varve__place_decommit((void *)space_region_address(space, region), VARVE__REGION_BYTES);
-}
-
-static void forget_region(struct varve_space *space, uint32_t region) {
-  atomic_store_explicit(&region_at(space, region)->kind, REGION_UNCOMMITTED, memory_order_relaxed);
-  atomic_fetch_sub_explicit(&space->committed, 1, memory_order_relaxed);
-  if (region < space->commit_hint) space->commit_hint = region;
-}
-
-static void decommit_region(struct varve_space *space, uint32_t region) {
-  leave_region(space, region);
-  drop_memory(space, region);
-  forget_region(space, region);
-}
-
 /* ---- open and close ---- */
 
-/* Region states; behind them the blocks' moves and epochs, and the nodes' broken lists. */
+/* Region states; behind them the blocks' moves and epochs, the nodes' broken lists, and the stripes. */
 static size_t state_bytes(const struct varve_space *space) {
   size_t each = sizeof(struct varve_region) + sizeof(uint64_t) + VARVE__REGION_BLOCKS +
-                sizeof(uint32_t) * space->topology->node_count;
+                sizeof(uint32_t) * space->topology->node_count + 1;
   return bits_round_up(space->region_count * each, PAGE);
 }
 
@@ -86,8 +35,8 @@ static bool reserve_tables(struct varve_space *space) {
   space->blocks = varve__place_reserve(blocks * sizeof(struct varve_block), VARVE__REGION_BYTES);
   space->regions = varve__place_reserve(state_bytes(space), PAGE);
   if (!space->bitmap || !space->ranks || !space->blocks || !space->regions) return false;
-  return varve__place_commit(space->topology, space->regions, state_bytes(space), 0, false, false) &&
-         varve__place_commit(space->topology, space->blocks, blocks * sizeof(struct varve_block), 0, false, false);
+  return varve__place_commit(space->topology, space->regions, state_bytes(space), 0, 0) &&
+         varve__place_commit(space->topology, space->blocks, blocks * sizeof(struct varve_block), 0, 0);
 }
 
 static void open_nodes(struct varve_space *space) {
@@ -98,13 +47,15 @@ static void open_nodes(struct varve_space *space) {
     space->node[n].broken = lists + (size_t)n * space->region_count;
     atomic_init(&space->node[n].medium_open, VARVE__NO_REGION);
   }
+  space->stripes = (uint8_t *)(lists + (size_t)space->topology->node_count * space->region_count);
+  space->stripe_log = varve__commit_stripe_log(space->topology, space->region_count);
 }
 
 bool varve__space_open(struct varve_space *space, const struct varve_topology *topology, uint64_t limit_bytes,
-                       bool huge_pages) {
+                       unsigned how) {
   memset(space, 0, sizeof *space);
   space->topology = topology;
-  space->huge_pages = huge_pages;
+  space->how = how;
   uint64_t blocks = limit_bytes / (VARVE__BLOCK_BYTES + VARVE__SIDE_BYTES / VARVE__REGION_BLOCKS);
   space->limit_blocks = blocks < VARVE__REGION_BLOCKS ? VARVE__REGION_BLOCKS : (uint32_t)blocks;
   space->limit_regions = (space->limit_blocks + VARVE__REGION_BLOCKS - 1) / VARVE__REGION_BLOCKS;
@@ -144,35 +95,28 @@ uint64_t varve__space_range(const struct varve_space *space, uint32_t region) {
   return range;
 }
 
-static uint32_t find_region(const struct varve_space *space, uint32_t from, enum varve_region_kind kind, int node) {
-  for (uint32_t r = from; r < space->region_count; ++r) {
+/* The lowest free region of the node's list. */
+static uint32_t find_free_on(struct varve_space *space, unsigned list) {
+  struct varve_node_space *node = &space->node[list];
+  for (uint32_t r = node->free_hint; r < space->region_high; ++r) {
     const struct varve_region *region = region_at(space, r);
-    if (atomic_load_explicit(&region->kind, memory_order_relaxed) == kind && (node < 0 || region->node == node))
-      return r;
+    if (atomic_load_explicit(&region->kind, memory_order_relaxed) != REGION_FREE) continue;
+    if (space_list(space, region->node) == list) return node->free_hint = r;
   }
+  node->free_hint = space->region_high;
   return VARVE__NO_REGION;
 }
 
-static uint32_t commit_one_locked(struct varve_space *space, unsigned node) {
-  if (atomic_load_explicit(&space->committed, memory_order_relaxed) >= space->limit_regions) return VARVE__NO_REGION;
-  uint32_t region = find_region(space, space->commit_hint, REGION_UNCOMMITTED, -1);
-  if (region == VARVE__NO_REGION || !commit_region(space, region, node)) return VARVE__NO_REGION;
-  space->commit_hint = region + 1;
+static uint32_t find_free_anywhere(struct varve_space *space, unsigned node) {
+  const unsigned *nearest = space->topology->nodes[node].nearest;
+  uint32_t region = VARVE__NO_REGION;
+  for (unsigned i = 0; i < space->topology->node_count && region == VARVE__NO_REGION; ++i)
+    region = find_free_on(space, space_list(space, nearest[i]));
   return region;
 }
 
-static uint32_t find_free_locked(struct varve_space *space, int node) {
-  if (!atomic_load_explicit(&space->free_regions, memory_order_relaxed)) return VARVE__NO_REGION;
-  uint32_t region = find_region(space, space->free_hint, REGION_FREE, node);
-  if (node < 0 && region != VARVE__NO_REGION) space->free_hint = region;
-  return region;
-}
-
-static uint32_t take_region_locked(struct varve_space *space, unsigned node, enum varve_region_kind kind) {
-  uint32_t region = find_free_locked(space, (int)node);
-  if (region == VARVE__NO_REGION) region = commit_one_locked(space, node);
-  if (region == VARVE__NO_REGION) region = find_free_locked(space, -1);
-  if (region == VARVE__NO_REGION) return region;
+/* Under the lock. */
+static void set_taken(struct varve_space *space, uint32_t region, enum varve_region_kind kind) {
   struct varve_region *r = region_at(space, region);
   atomic_store_explicit(&r->free_blocks, 0, memory_order_relaxed);
   atomic_store_explicit(&r->top, 0, memory_order_relaxed);
@@ -182,44 +126,27 @@ static uint32_t take_region_locked(struct varve_space *space, unsigned node, enu
   r->age = atomic_fetch_add_explicit(&space->next_age, kind == REGION_MEDIUM, memory_order_relaxed);
   atomic_fetch_sub_explicit(&space->free_regions, 1, memory_order_relaxed);
   atomic_store_explicit(&r->kind, (uint8_t)kind, memory_order_release);
-  return region;
+}
+
+/* The lock is held before and after, not while memory is got. */
+static uint32_t commit_one(struct varve_space *space, unsigned node) {
+  uint32_t region = varve__commit_choose(space, node);
+  if (region == VARVE__NO_REGION) return region;
+  varve__lock_release(&space->lock);
+  bool committed = varve__commit_region(space, region, node);
+  varve__lock_take(&space->lock);
+  varve__commit_settle(space, region, committed);
+  return committed ? region : VARVE__NO_REGION;
 }
 
 uint32_t varve__space_take_region(struct varve_space *space, unsigned node, enum varve_region_kind kind) {
   varve__lock_take(&space->lock);
-  uint32_t region = take_region_locked(space, node, kind);
+  uint32_t region = find_free_on(space, space_list(space, node));
+  if (region == VARVE__NO_REGION) region = commit_one(space, node);
+  if (region == VARVE__NO_REGION) region = find_free_anywhere(space, node);
+  if (region != VARVE__NO_REGION) set_taken(space, region, kind);
   varve__lock_release(&space->lock);
   return region;
-}
-
-/* The highest one, because small objects take the lowest. */
-static uint32_t find_surplus_locked(const struct varve_space *space, uint32_t below, uint32_t keep) {
-  if (atomic_load_explicit(&space->committed, memory_order_relaxed) <= keep) return VARVE__NO_REGION;
-  for (uint32_t r = below < space->region_high ? below : space->region_high; r-- > 0;)
-    if (atomic_load_explicit(&region_at(space, r)->kind, memory_order_relaxed) == REGION_FREE) return r;
-  return VARVE__NO_REGION;
-}
-
-uint32_t varve__space_give_back(struct varve_space *space, uint32_t below, uint32_t keep) {
-  varve__lock_take(&space->lock);
-  uint32_t region = find_surplus_locked(space, below, keep);
-  if (region != VARVE__NO_REGION) leave_region(space, region);
-  varve__lock_release(&space->lock);
-  if (region == VARVE__NO_REGION) return region;
-  drop_memory(space, region);
-  varve__lock_take(&space->lock);
-  forget_region(space, region);
-  varve__lock_release(&space->lock);
-  return region;
-}
-
-uint32_t varve__space_populate(struct varve_space *space, uint32_t count) {
-  varve__lock_take(&space->lock);
-  unsigned nodes = space->topology->node_count;
-  for (uint32_t i = atomic_load_explicit(&space->committed, memory_order_relaxed); i < count; ++i)
-    if (commit_one_locked(space, i % nodes) == VARVE__NO_REGION) break;
-  varve__lock_release(&space->lock);
-  return atomic_load_explicit(&space->committed, memory_order_relaxed);
 }
 
 void varve__space_release_region(struct varve_space *space, uint32_t region) {
@@ -228,7 +155,8 @@ void varve__space_release_region(struct varve_space *space, uint32_t region) {
   atomic_store_explicit(&r->top, 0, memory_order_relaxed);
   atomic_store_explicit(&r->kind, REGION_FREE, memory_order_relaxed);
   atomic_fetch_add_explicit(&space->free_regions, 1, memory_order_relaxed);
-  if (region < space->free_hint) space->free_hint = region;
+  struct varve_node_space *node = &space->node[space_list(space, r->node)];
+  if (region < node->free_hint) node->free_hint = region;
 }
 
 /* ---- single blocks ---- */
@@ -266,26 +194,39 @@ static uint32_t claim_listed(struct varve_space *space, struct varve_node_space 
   }
 }
 
+/* Let single blocks be taken from a region. */
+static void list_region(struct varve_space *space, struct varve_node_space *node, uint32_t region) {
+  varve__lock_take(&space->lock);
+  uint32_t count = atomic_load_explicit(&node->broken_count, memory_order_relaxed);
+  node->broken[count] = region;
+  atomic_store_explicit(&node->broken_count, count + 1, memory_order_release);
+  varve__lock_release(&space->lock);
+}
+
+static bool has_listed(struct varve_node_space *node) {
+  return atomic_load_explicit(&node->broken_cursor, memory_order_relaxed) <
+         atomic_load_explicit(&node->broken_count, memory_order_relaxed);
+}
+
 /* Open a whole free region to everybody's single blocks. False: there is none. */
 static bool list_fresh_region(struct varve_space *space, unsigned node_index) {
   struct varve_node_space *node = &space->node[node_index];
-  varve__lock_take(&space->lock);
-  uint32_t count = atomic_load_explicit(&node->broken_count, memory_order_relaxed);
-  bool listed = atomic_load_explicit(&node->broken_cursor, memory_order_relaxed) < count; /* somebody else did */
+  varve__lock_take(&node->opening);
+  bool listed = has_listed(node); /* somebody else did */
   if (!listed) {
-    uint32_t region = take_region_locked(space, node_index, REGION_SMALL);
-    if (region != VARVE__NO_REGION) {
+    uint32_t region = varve__space_take_region(space, node_index, REGION_SMALL);
+    listed = region != VARVE__NO_REGION;
+    if (listed) {
       atomic_store_explicit(&region_at(space, region)->free_blocks, ~UINT64_C(0), memory_order_relaxed);
-      node->broken[count] = region;
-      atomic_store_explicit(&node->broken_count, count + 1, memory_order_release);
-      listed = true;
+      list_region(space, node, region);
     }
   }
-  varve__lock_release(&space->lock);
+  varve__lock_release(&node->opening);
   return listed;
 }
 
 static uint32_t claim_anywhere(struct varve_space *space, unsigned node) {
+  node = space_list(space, node);
   for (;;) {
     uint32_t block = claim_listed(space, &space->node[node]);
     if (block != VARVE__NO_BLOCK) return block;
@@ -296,6 +237,12 @@ static uint32_t claim_anywhere(struct varve_space *space, unsigned node) {
     if (block != VARVE__NO_BLOCK) return block;
   }
   return varve__large_take_block(space);
+}
+
+uint32_t varve__space_take_listed(struct varve_space *space, unsigned node) {
+  uint32_t block = claim_listed(space, &space->node[space_list(space, node)]);
+  if (block != VARVE__NO_BLOCK) varve__space_block_taken(space, block);
+  return block;
 }
 
 uint32_t varve__space_take_block(struct varve_space *space, unsigned node) {
@@ -310,7 +257,7 @@ void varve__space_list_broken(struct varve_space *space, const uint32_t *regions
     atomic_store_explicit(&space->node[n].broken_cursor, 0, memory_order_relaxed);
   }
   for (uint32_t i = 0; i < count; ++i) {
-    struct varve_node_space *node = &space->node[region_at(space, regions[i])->node];
+    struct varve_node_space *node = &space->node[space_list(space, region_at(space, regions[i])->node)];
     uint32_t at = atomic_load_explicit(&node->broken_count, memory_order_relaxed);
     node->broken[at] = regions[i];
     atomic_store_explicit(&node->broken_count, at + 1, memory_order_release);
@@ -318,12 +265,7 @@ void varve__space_list_broken(struct varve_space *space, const uint32_t *regions
 }
 
 void varve__space_list_region(struct varve_space *space, uint32_t region) {
-  varve__lock_take(&space->lock);
-  struct varve_node_space *node = &space->node[region_at(space, region)->node];
-  uint32_t count = atomic_load_explicit(&node->broken_count, memory_order_relaxed);
-  node->broken[count] = region;
-  atomic_store_explicit(&node->broken_count, count + 1, memory_order_release);
-  varve__lock_release(&space->lock);
+  list_region(space, &space->node[space_list(space, region_at(space, region)->node)], region);
 }
 
 /* ---- the budget ---- */
@@ -365,29 +307,32 @@ static void open_medium_blocks(struct varve_space *space, uint32_t region) {
   memset(space->epochs + (size_t)region * VARVE__REGION_BLOCKS, space->epoch, VARVE__REGION_BLOCKS);
 }
 
+static bool open_medium_region(struct varve_space *space, unsigned node) {
+  if (!varve__space_spend(space, VARVE__REGION_BLOCKS)) return false;
+  uint32_t region = varve__space_take_region(space, node, REGION_MEDIUM);
+  if (region == VARVE__NO_REGION) {
+    varve__space_unspend(space, VARVE__REGION_BLOCKS);
+    return false;
+  }
+  open_medium_blocks(space, region);
+  atomic_store_explicit(&space->node[space_list(space, node)].medium_open, region, memory_order_release);
+  return true;
+}
+
 /* Replace the node's full region. False: no region, or a collection is due. */
 static bool open_medium(struct varve_space *space, unsigned node, uint32_t full) {
-  _Atomic uint32_t *open = &space->node[node].medium_open;
-  varve__lock_take(&space->lock);
-  bool opened = atomic_load_explicit(open, memory_order_relaxed) != full; /* somebody else did */
-  if (!opened && varve__space_spend(space, VARVE__REGION_BLOCKS)) {
-    uint32_t region = take_region_locked(space, node, REGION_MEDIUM);
-    opened = region != VARVE__NO_REGION;
-    if (opened) {
-      open_medium_blocks(space, region);
-      atomic_store_explicit(open, region, memory_order_release);
-    } else {
-      varve__space_unspend(space, VARVE__REGION_BLOCKS);
-    }
-  }
-  varve__lock_release(&space->lock);
+  struct varve_node_space *list = &space->node[space_list(space, node)];
+  varve__lock_take(&list->opening);
+  bool opened = atomic_load_explicit(&list->medium_open, memory_order_relaxed) != full; /* somebody else did */
+  if (!opened) opened = open_medium_region(space, node);
+  varve__lock_release(&list->opening);
   return opened;
 }
 
 uintptr_t varve__space_take_medium(struct varve_space *space, unsigned node, size_t words) {
   for (;;) {
     /* Acquire: pairs with the release in open_medium; the region is set up before it is seen. */
-    uint32_t region = atomic_load_explicit(&space->node[node].medium_open, memory_order_acquire);
+    uint32_t region = atomic_load_explicit(&space->node[space_list(space, node)].medium_open, memory_order_acquire);
     uintptr_t at = region == VARVE__NO_REGION ? 0 : bump_medium(space, region, words);
     if (at) {
       atomic_fetch_add_explicit(&space->allocated_bytes, words * 8, memory_order_relaxed);
@@ -395,74 +340,4 @@ uintptr_t varve__space_take_medium(struct varve_space *space, unsigned node, siz
     }
     if (!open_medium(space, node, region)) return 0;
   }
-}
-
-/* ---- room for large objects (used by large.c, under the lock) ---- */
-
-static bool run_is_takeable(const struct varve_space *space, uint32_t first, uint32_t count, uint32_t *uncommitted) {
-  *uncommitted = 0;
-  for (uint32_t r = first; r < first + count; ++r) {
-    uint8_t kind = atomic_load_explicit(&region_at(space, r)->kind, memory_order_relaxed);
-    if (kind == REGION_UNCOMMITTED) ++*uncommitted;
-    else if (kind != REGION_FREE) return false;
-  }
-  return true;
-}
-
-/* Give free regions outside [first, first + count) back until `needed` more can be committed. */
-static bool make_room(struct varve_space *space, uint32_t first, uint32_t count, uint32_t needed) {
-  for (uint32_t r = 0; r < space->region_high; ++r) {
-    if (atomic_load_explicit(&space->committed, memory_order_relaxed) + needed <= space->limit_regions) return true;
-    bool outside = r < first || r >= first + count;
-    if (outside && atomic_load_explicit(&region_at(space, r)->kind, memory_order_relaxed) == REGION_FREE)
-      decommit_region(space, r);
-  }
-  return atomic_load_explicit(&space->committed, memory_order_relaxed) + needed <= space->limit_regions;
-}
-
-static bool commit_run(struct varve_space *space, uint32_t first, uint32_t count, unsigned node) {
-  for (uint32_t r = first; r < first + count; ++r)
-    if (atomic_load_explicit(&region_at(space, r)->kind, memory_order_relaxed) == REGION_UNCOMMITTED &&
-        !commit_region(space, r, node))
-      return false;
-  return true;
-}
-
-/* The highest run that ends below `end` and has at most `most` regions to commit. */
-static uint32_t search_down(const struct varve_space *space, uint32_t end, uint32_t count, uint32_t most) {
-  uint32_t uncommitted;
-  if (end < count) return VARVE__NO_REGION;
-  for (uint32_t first = end - count + 1; first-- > 0;)
-    if (run_is_takeable(space, first, count, &uncommitted) && uncommitted <= most) return first;
-  return VARVE__NO_REGION;
-}
-
-/* Where nothing need be committed; else among the regions that have been used; else above them, so that pauses need not
- * look at the whole reservation; else anywhere. */
-static uint32_t find_run(const struct varve_space *space, uint32_t count) {
-  bool enough = atomic_load_explicit(&space->free_regions, memory_order_relaxed) >= count;
-  uint32_t first = enough ? search_down(space, space->region_high, count, 0) : VARVE__NO_REGION;
-  if (first == VARVE__NO_REGION) first = search_down(space, space->region_high, count, count);
-  if (first != VARVE__NO_REGION) return first;
-  if (space->region_high + count <= space->region_count) return space->region_high;
-  return search_down(space, space->region_count, count, count);
-}
-
-static void make_large(struct varve_space *space, uint32_t first, uint32_t count) {
-  for (uint32_t r = first; r < first + count; ++r) {
-    atomic_store_explicit(&region_at(space, r)->free_blocks, ~UINT64_C(0), memory_order_relaxed);
-    atomic_store_explicit(&region_at(space, r)->kind, REGION_LARGE, memory_order_release);
-  }
-  atomic_fetch_sub_explicit(&space->free_regions, count, memory_order_relaxed);
-}
-
-uint32_t varve__space_take_run_locked(struct varve_space *space, unsigned node, uint32_t count) {
-  uint32_t free = atomic_load_explicit(&space->free_regions, memory_order_relaxed), uncommitted;
-  uint32_t committed = atomic_load_explicit(&space->committed, memory_order_relaxed);
-  if (count > free + (space->limit_regions - committed)) return VARVE__NO_REGION;
-  uint32_t first = find_run(space, count);
-  if (first == VARVE__NO_REGION || !run_is_takeable(space, first, count, &uncommitted)) return VARVE__NO_REGION;
-  if (!make_room(space, first, count, uncommitted) || !commit_run(space, first, count, node)) return VARVE__NO_REGION;
-  make_large(space, first, count);
-  return first;
 }

@@ -24,7 +24,8 @@
  *      holds objects; taking a block is one atomic AND on free_blocks. In a LARGE region blocks are taken under `lock`.
  *   R4 used_blocks never exceed limit_blocks between pauses, nor committed regions limit_regions, which is limit_blocks
  *      in whole regions: of the last region a part may be of no use.
- *   R5 a LEAVING region belongs to the running thread that gives it back, which finishes before its next safepoint.
+ *   R5 a CHANGING region belongs to the running thread that gives it memory or takes it away (commit.h), which finishes
+ *      before its next safepoint.
  *   R6 all objects that start in a block were allocated in, or survived into, the same epoch: that of the block. Every
  *      block that is allocated into is of the newest epoch, is fresh: until the next pause its bitmap is zero and its
  *      objects lie end to end. Of a free block the epoch says nothing.
@@ -61,7 +62,7 @@ enum varve_region_kind {
   REGION_SMALL,
   REGION_MEDIUM,
   REGION_LARGE,
-  REGION_LEAVING /* between FREE and UNCOMMITTED; no pause ever sees it */
+  REGION_CHANGING /* between UNCOMMITTED and FREE, one way or the other; no pause ever sees it */
 };
 
 enum varve_block_kind {
@@ -116,6 +117,12 @@ struct varve_node_space {
   _Atomic uint32_t broken_count;  /* release, paired with the acquire in take_block: entries below are set */
   _Atomic uint32_t broken_cursor; /* regions before it have no free block */
   _Atomic uint32_t medium_open;   /* the region that mediums are bumped from; VARVE__NO_REGION: none */
+  struct varve_lock opening;      /* held by who opens a region for others: a medium one, or one for single blocks */
+  uint32_t free_hint;             /* no FREE region of the node below; under the space's lock */
+  uint32_t commit_hint;           /* no UNCOMMITTED region in the node's stripes below; likewise */
+  _Atomic uint64_t spilled;       /* ever: regions that were wanted here and are, at least in part, elsewhere */
+  _Atomic uint32_t spilled_to;    /* where the last of them is; VARVE__NODES_MAX: on a node that is not ours */
+  _Atomic uint64_t refused;       /* ever: regions that came from elsewhere although we are bound, and went back */
 };
 
 struct varve_space {
@@ -141,32 +148,35 @@ struct varve_space {
   _Atomic uint64_t allocated_bytes; /* ever: blocks opened, mediums, large runs; for statistics */
   _Atomic uint32_t next_age;
 
-  struct varve_lock lock;         /* region kinds, commit, large runs, growth of broken[] */
-  struct varve_node_space node[VARVE__NODES_MAX];
+  struct varve_lock lock;         /* region kinds, large runs, growth of broken[] */
+  struct varve_node_space node[VARVE__NODES_MAX]; /* under an interleaving policy all nodes share the first */
+  uint8_t *stripes;               /* see commit.h: node + 1 of the owner; 0: nobody's; under lock */
+  unsigned stripe_log;            /* regions in a stripe, as a power of two */
 
   const struct varve_topology *topology;
-  bool huge_pages;
-  uint32_t free_hint;   /* no FREE region below; under lock */
-  uint32_t commit_hint; /* no UNCOMMITTED region below; under lock */
+  unsigned how;         /* flags of place.h for regions */
 };
 
-/* Reserve; commits nothing. limit_bytes counts blocks and their share of the side tables. False: no address space. */
+/* Reserve; commits nothing. limit_bytes counts blocks and their share of the side tables; `how`: flags of place.h for
+ * regions. False: no address space. */
 bool varve__space_open(struct varve_space *space, const struct varve_topology *topology, uint64_t limit_bytes,
-                       bool huge_pages);
+                       unsigned how);
 void varve__space_close(struct varve_space *space);
-/* Commit up to `count` regions ahead, spread over the nodes. @return how many are committed now. */
-uint32_t varve__space_populate(struct varve_space *space, uint32_t count);
+/* commit.c. Commit one region ahead, preferably on the node. Any number of threads at a time. False: no memory. */
+bool varve__space_populate(struct varve_space *space, unsigned node);
 
-/* Give back the highest FREE region below `below`, unless no more than `keep` are committed. By a running mutator;
- * system calls are made outside the lock. @return the region; NO_REGION: nothing to give. */
+/* commit.c. Give back the highest FREE region below `below`, unless no more than `keep` are committed. By a running
+ * mutator; system calls are made outside the lock. @return the region; NO_REGION: nothing to give. */
 uint32_t varve__space_give_back(struct varve_space *space, uint32_t below, uint32_t keep);
 
-/* Take a whole region, preferably of the node; commits one when none is free. NO_REGION: the limit, or the system
+/* Take a whole region, preferably of the node; commits one when the node has none free. NO_REGION: the limit, or the system
  * refused. Any running mutator. The caller accounts for blocks. */
 uint32_t varve__space_take_region(struct varve_space *space, unsigned node, enum varve_region_kind kind);
 /* Take one free block of a SMALL region, in age order over the broken regions, then from a fresh one.
  * NO_BLOCK: none. The block's descriptor is set up. */
 uint32_t varve__space_take_block(struct varve_space *space, unsigned node);
+/* The same, from the broken regions of the node only. */
+uint32_t varve__space_take_listed(struct varve_space *space, unsigned node);
 /* A mutator gives up its open region: let single blocks be taken from what it left free. Once per region and cycle. */
 void varve__space_list_region(struct varve_space *space, uint32_t region);
 /* Set up the descriptor of a block just taken from a SMALL region. */
@@ -188,14 +198,22 @@ void varve__large_free(struct varve_space *space, uint32_t block);
 void varve__large_place(struct varve_space *space, uint32_t block, uint32_t blocks);
 /* Set LARGE regions without objects free; in a pause. @return how many. */
 uint32_t varve__large_release_regions(struct varve_space *space);
-/* The first fitting free run in regions that are LARGE already. NO_BLOCK: none. */
-uint32_t varve__large_find(const struct varve_space *space, uint32_t blocks);
+/* The first fitting free run in regions that are LARGE already, all on the node; VARVE__NODES_MAX: on any. NO_BLOCK: none. */
+uint32_t varve__large_find(const struct varve_space *space, unsigned node, uint32_t blocks);
 
 /* In a pause: make a region with no object FREE (bitmap already zero). */
 void varve__space_release_region(struct varve_space *space, uint32_t region);
 /* In a pause: rebuild the broken lists from `count` regions in age order. */
 void varve__space_list_broken(struct varve_space *space, const uint32_t *regions, uint32_t count);
 
+/* The index in `node` for what concerns the node: where its regions are listed. */
+static inline unsigned space_list(const struct varve_space *space, unsigned node) {
+  return space->topology->policy == VARVE__POLICY_INTERLEAVE ? 0 : node;
+}
+/* Is it for the caller's node that memory is taken? */
+static inline bool space_follows_callers(const struct varve_space *space) {
+  return space->topology->node_count > 1 && space->topology->policy != VARVE__POLICY_INTERLEAVE;
+}
 static inline bool space_contains(const struct varve_space *space, uint64_t address) {
   return address - space->base < space->bytes;
 }

@@ -77,26 +77,27 @@ static void test_reserve_is_free(void **state) {
   varve__place_release(base, 64 * 1024 * MIB);
 }
 
-static void commit_cycle(bool huge, bool populate) {
+static void commit_cycle(unsigned how) {
   size_t bytes = 8 * MIB;
   char *base = varve__place_reserve(bytes, 2 * MIB);
-  assert_true(varve__place_commit(&t, base + 2 * MIB, 4 * MIB, 0, huge, populate));
+  assert_true(varve__place_commit(&t, base + 2 * MIB, 4 * MIB, 0, how));
   assert_false(readable(base + 2 * MIB - 1));
   assert_false(readable(base + 6 * MIB));
-  if (populate) assert_int_equal(resident_pages(base + 2 * MIB, 4 * MIB), 4 * MIB / (size_t)sysconf(_SC_PAGESIZE));
+  if (how & PLACE_POPULATE) assert_int_equal(resident_pages(base + 2 * MIB, 4 * MIB), 4 * MIB / (size_t)sysconf(_SC_PAGESIZE));
   for (size_t i = 2 * MIB; i < 6 * MIB; i += 512) assert_int_equal(base[i], 0);
   memset(base + 2 * MIB, 1, 4 * MIB);
   varve__place_decommit(base + 4 * MIB, 2 * MIB);
   assert_false(readable(base + 4 * MIB));
   assert_int_equal(base[4 * MIB - 1], 1);
-  assert_true(varve__place_commit(&t, base + 4 * MIB, 2 * MIB, 0, huge, populate));
+  assert_true(varve__place_commit(&t, base + 4 * MIB, 2 * MIB, 0, how));
   for (size_t i = 4 * MIB; i < 6 * MIB; i += 512) assert_int_equal(base[i], 0);
   varve__place_release(base, bytes);
 }
 
 static void test_commit(void **state) {
   (void)state;
-  for (unsigned i = 0; i < 4; i++) commit_cycle(i & 1, i & 2);
+  for (unsigned how = 0; how < 32; how++)
+    if (!(how & PLACE_EXPLICIT) || (how & PLACE_POPULATE)) commit_cycle(how);
   assert_int_equal(t.place->refused, 0);
 }
 
@@ -105,7 +106,7 @@ static void test_commit_on_each_node(void **state) {
   (void)state;
   for (unsigned node = 0; node < t.node_count; node++) {
     char *base = varve__place_reserve(2 * MIB, 2 * MIB);
-    assert_true(varve__place_commit(&t, base, 2 * MIB, node, false, true));
+    assert_true(varve__place_commit(&t, base, 2 * MIB, node, PLACE_POPULATE));
     void *page = base;
     int where = -1;
     if (syscall(SYS_move_pages, 0, 1ul, &page, NULL, &where, 0) == 0 && t.real)
@@ -123,7 +124,7 @@ static void test_refused_bind(void **state) {
   odd.placed = odd.hwloc != NULL;
   odd.nodes[0].os_index = 999;
   char *base = varve__place_reserve(2 * MIB, 0);
-  assert_true(varve__place_commit(&odd, base, 2 * MIB, 0, false, true));
+  assert_true(varve__place_commit(&odd, base, 2 * MIB, 0, PLACE_POPULATE));
   assert_int_equal(counters.refused, odd.placed ? 1 : 0);
   base[0] = 1;
   varve__place_release(base, 2 * MIB);
@@ -134,7 +135,7 @@ static void test_refused_commit(void **state) {
   (void)state;
   char *base = varve__place_reserve(2 * MIB, 0);
   munmap(base, 2 * MIB);
-  assert_false(varve__place_commit(&t, base, 2 * MIB, 0, false, false));
+  assert_false(varve__place_commit(&t, base, 2 * MIB, 0, 0));
   assert_false(readable(base));
   varve__place_release(base, 2 * MIB);
 }

@@ -146,7 +146,7 @@ static void test_described_machine_is_inert(void **state) {
   sched_getaffinity(0, sizeof after, &after);
   assert_true(CPU_EQUAL(&before, &after));
   void *base = varve__place_reserve(1 << 21, 1 << 21);
-  assert_true(varve__place_commit(&t, base, 1 << 21, 7, true, true));
+  assert_true(varve__place_commit(&t, base, 1 << 21, 7, PLACE_HUGE | PLACE_POPULATE));
   assert_int_equal(t.place->refused, 0);
   varve__place_release(base, 1 << 21);
   varve__topology_unload(&t);
