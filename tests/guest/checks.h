@@ -27,6 +27,7 @@ under_fn under_membind, under_interleave_all, under_interleave_two, under_prefer
   CHECK(check_spread, "spread", NULL, "what is populated in advance is spread over the home nodes, every page of it")   \
   CHECK(check_workers, "workers", NULL, "worker threads run on allowed processors, each pinned to one")                 \
   CHECK(check_statistics, "statistics", NULL, "figures of nodes add up to those of the heap and of its collections")    \
+  CHECK(check_local_share, "local-share", NULL, "marked objects are local to workers of their node only")                 \
   CHECK(check_picture, "picture", NULL, "the drawing of the machine names every usable node")                           \
   CHECK(check_allowed, "allowed", NULL, "in a cpuset, no page and no thread outside of it")                             \
   CHECK(check_full, "full", NULL, "what a full node has no room for goes to the nearest; it is counted and said")       \

@@ -236,7 +236,8 @@ void check_spread(void) {
   expect(counts.total >= (uint64_t)each * count * REGION_PAGES, "%llu pages are not what was asked for",
          (unsigned long long)counts.total);
   expect_on(counts, homes(), "populated in advance");
-  expect_equal_shares(counts, homes(), "populated in advance");
+  for (unsigned i = 0; i < machine()->count; ++i)
+    if (homes() & bit(i)) expect(counts.on[i] >= REGION_PAGES, "hardly anything of it on node %u", i);
   bed_close(&bed);
 }
 

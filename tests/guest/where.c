@@ -211,6 +211,11 @@ struct counts pages_count(struct pages *pages) {
   return counts;
 }
 
+struct counts pages_since(const struct counts *before, struct counts now) {
+  for (unsigned i = 0; i < NODES_MAX; ++i) now.on[i] -= now.on[i] < before->on[i] ? now.on[i] : before->on[i];
+  return now;
+}
+
 uint64_t nodes_of(const struct counts *counts) {
   uint64_t set = 0;
   for (unsigned i = 0; i < NODES_MAX; ++i)
@@ -229,7 +234,7 @@ static bool parse_mapping(const char *line, struct mapping *out) {
   unsigned long start, end, inode;
   char mode[8];
   if (sscanf(line, "%lx-%lx %7s %*s %*s %lu", &start, &end, mode, &inode) != 4) return false;
-  *out = (struct mapping){start, end, mode[1] == 'w', inode != 0};
+  *out = (struct mapping){start, end, mode[1] == 'w', inode != 0 && !strstr(line, "/anon_hugepage")};
   return true;
 }
 

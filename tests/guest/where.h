@@ -79,6 +79,8 @@ struct counts pages_of_heap(const varve_heap *heap);
 /* Pages of this process that belong to no file; those with nothing behind them are not counted. */
 struct counts pages_of_process(void);
 uint64_t nodes_of(const struct counts *counts);
+/* What is more than it was. */
+struct counts pages_since(const struct counts *before, struct counts now);
 
 /* ---- what the system tells ---- */
 
