@@ -16,7 +16,7 @@ import itertools
 import pathlib
 import sys
 
-from comparison import conclusions, contenders, journal, machine, plots, programs, tables, targets, texts
+from comparison import conclusions, contenders, journal, machine, numa, plots, programs, tables, targets, texts
 from comparison.conclusions import wrap
 from comparison.figures import Figures, threads_text
 
@@ -24,6 +24,7 @@ def arguments():
     parser = argparse.ArgumentParser(formatter_class=argparse.RawDescriptionHelpFormatter, description=__doc__)
     parser.add_argument("--targets", help="what scripts/bench --json targets printed")
     parser.add_argument("--ages", help="what scripts/bench --json young barrier notes printed")
+    parser.add_argument("--numa", help="what scripts/numa wrote")
     parser.add_argument("--peers", help="what scripts/bench peers wrote")
     parser.add_argument("--notes", help="why we lose")
     parser.add_argument("--plots", type=pathlib.Path, help="folder for the plots")
@@ -124,7 +125,8 @@ def page(given):
     notes = pathlib.Path(given.notes).read_text().strip() if given.notes else "No notes were given."
     unless_peers = "" if figures.cells else "Whole programs beside other collectors. "
     sections = [question(figures, aims), machine_section(figures), texts.REPRODUCE, targets_section(aims),
-                given.ages and ages_section(given.ages), *peers_sections(figures, given.plots), losses_section(figures, notes),
+                given.ages and ages_section(given.ages), given.numa and numa.section(numa.load(given.numa)),
+                *peers_sections(figures, given.plots), losses_section(figures, notes),
                 texts.NOT_MEASURED.format(unless_peers=unless_peers),
                 given.peers and texts.RAW.format(path=given.peers)]
     return "\n\n".join(section for section in sections if section) + "\n"

@@ -188,20 +188,18 @@ size_t hand_grow_to(struct hand *hand, varve_handle *chain, size_t limit, size_t
   return done;
 }
 
-struct counts pages_of_chain(varve_handle *chain, size_t length) {
-  struct pages pages = {0};
-  for (varve_word at = varve_handle_get(chain); at && length; --length) {
+void pages_of(struct pages *pages, varve_word first, size_t length) {
+  for (varve_word at = first; at && length; --length) {
     const struct cell *cell = (const struct cell *)varve_untag(at);
-    pages_add(&pages, cell, varve_object_bytes(&cell->head));
+    pages_add(pages, cell, varve_object_bytes(&cell->head));
     at = cell->next;
   }
-  return pages_count(&pages);
 }
 
-size_t chain_length(varve_handle *chain) {
-  size_t length = 0;
-  for (varve_word at = varve_handle_get(chain); at; at = ((const struct cell *)varve_untag(at))->next) ++length;
-  return length;
+struct counts pages_of_chain(varve_handle *chain, size_t length) {
+  struct pages pages = {0};
+  pages_of(&pages, varve_handle_get(chain), length);
+  return pages_count(&pages);
 }
 
 void hand_collect(struct hand *hand) {

@@ -89,9 +89,10 @@ void hand_fill(struct hand *hand);
 /* Until the chain has so many bytes or there is no memory. @return the bytes. */
 size_t hand_grow_to(struct hand *hand, varve_handle *chain, size_t limit, size_t bytes);
 
+/* Those of the objects of a chain that begins with this word, at most `length` of them. */
+void pages_of(struct pages *pages, varve_word first, size_t length);
 /* Pages of the `length` newest objects of a chain. */
 struct counts pages_of_chain(varve_handle *chain, size_t length);
-size_t chain_length(varve_handle *chain);
 #define ALL SIZE_MAX
 
 /* Collect with all workers, so that they are started and pinned, and verify. */

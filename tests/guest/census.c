@@ -10,11 +10,20 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "bed.h"
 
-#define EACH 4000u
+#define CHAINS 512u /* so that marking can be shared */
+#define EACH 16000u
+
+/* A hand, and its roots: a page on its node. */
+struct part {
+  struct hand hand;
+  varve_word *roots;
+};
 
 static double now(void) {
   struct timespec t;
@@ -22,25 +31,35 @@ static double now(void) {
   return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static void grow(struct hand *hand) {
+static void grow_chain(struct part *part, unsigned chain, size_t bytes) {
+  struct hand *hand = &part->hand;
+  struct cell *cell = varve_alloc(hand->me, hand->bed->cell, bytes);
+  expect(cell != NULL, "no memory");
+  varve_init(hand->me, cell, &cell->next, part->roots[chain]);
+  part->roots[chain] = varve_tag(cell, 0);
+}
+
+static void grow(struct part *part) {
   for (unsigned i = 0; i < EACH; ++i) {
-    hand_add(hand, hand->small, 1, 64);
-    hand_waste(hand, 1, 64);
-    if (i % 200 == 0) hand_add(hand, hand->medium, 1, 12 << 10);
+    grow_chain(part, i % CHAINS, 64);
+    hand_waste(&part->hand, 1, 64);
+    if (i % 800 == 0) grow_chain(part, i % CHAINS, 12 << 10);
   }
-  hand_add(hand, hand->large, 1, 300 << 10);
+  grow_chain(part, 0, 300 << 10);
 }
 
 struct census {
   uint64_t on[NODES_MAX], total, home;
 };
 
-static void add_chain(struct census *census, const struct hand *hand, varve_handle *chain) {
-  struct counts counts = pages_of_chain(chain, ALL);
+static void add_chains(struct census *census, const struct part *part) {
+  struct pages pages = {0};
+  for (unsigned i = 0; i < CHAINS; ++i) pages_of(&pages, part->roots[i], ALL);
+  struct counts counts = pages_count(&pages);
   census->total += counts.total;
   for (unsigned i = 0; i < machine()->count; ++i) {
     census->on[i] += counts.on[i];
-    if (home_of(hand->node) & bit(i)) census->home += counts.on[i];
+    if (home_of(part->hand.node) & bit(i)) census->home += counts.on[i];
   }
 }
 
@@ -57,40 +76,37 @@ static void print(const struct bed *bed, const struct census *census, double sec
          (unsigned long long)sampled, (unsigned long long)local, count_of(machine()->near), seconds);
 }
 
-static unsigned open_hands(struct hand *hands, struct bed *bed) {
-  unsigned count = 0;
-  for (unsigned i = 0; i < machine()->count; ++i) {
-    if (!(machine()->near & bit(i))) continue;
-    hand_open(&hands[count], bed, i);
-    hand_leave(&hands[count++]);
-  }
-  return count;
+static void open_part(struct part *part, struct bed *bed, unsigned node) {
+  hand_open(&part->hand, bed, node);
+  part->roots = mmap(NULL, CHAINS * sizeof *part->roots, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  expect(part->roots != MAP_FAILED, "no memory");
+  memset(part->roots, 0, CHAINS * sizeof *part->roots);
+  expect(varve_root_slots_add(bed->heap, "roots", part->roots, CHAINS, NULL) == VARVE_OK, "roots");
+  hand_leave(&part->hand);
 }
 
-static void work(struct hand *hands, unsigned count, unsigned rounds) {
+static void work(struct part *parts, unsigned count, unsigned rounds) {
   for (unsigned round = 0; round < rounds; ++round)
     for (unsigned i = 0; i < count; ++i) {
-      hand_enter(&hands[i]);
-      grow(&hands[i]);
-      if (i == round % count) expect(varve_collect(hands[i].me) == VARVE_OK, "collect");
-      hand_leave(&hands[i]);
+      hand_enter(&parts[i].hand);
+      grow(&parts[i]);
+      if (i == round % count) expect(varve_collect(parts[i].hand.me) == VARVE_OK, "collect");
+      hand_leave(&parts[i].hand);
     }
 }
 
 int main(int argc, char **argv) {
   struct bed bed;
-  struct hand hands[NODES_MAX];
+  static struct part parts[NODES_MAX];
   struct census census = {0};
+  unsigned count = 0;
   bed_open(&bed, "heap-max=512m,move-everything=1");
+  for (unsigned i = 0; i < machine()->count; ++i)
+    if (machine()->near & bit(i)) open_part(&parts[count++], &bed, i);
   double start = now();
-  unsigned count = open_hands(hands, &bed);
-  work(hands, count, argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 3);
+  work(parts, count, argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 3);
   double seconds = now() - start;
-  for (unsigned i = 0; i < count; ++i) {
-    add_chain(&census, &hands[i], hands[i].small);
-    add_chain(&census, &hands[i], hands[i].medium);
-    add_chain(&census, &hands[i], hands[i].large);
-  }
+  for (unsigned i = 0; i < count; ++i) add_chains(&census, &parts[i]);
   print(&bed, &census, seconds);
   return 0;
 }

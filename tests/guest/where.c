@@ -202,7 +202,21 @@ static void locate(struct counts *counts, void **at, size_t count) {
   }
 }
 
+static int compare_pages(const void *a, const void *b) {
+  void *const *left = a, *const *right = b;
+  return (*left > *right) - (*left < *right);
+}
+
+static void remove_doubles(struct pages *pages) {
+  size_t kept = 0;
+  if (pages->count) qsort(pages->at, pages->count, sizeof *pages->at, compare_pages);
+  for (size_t i = 0; i < pages->count; ++i)
+    if (kept == 0 || pages->at[kept - 1] != pages->at[i]) pages->at[kept++] = pages->at[i];
+  pages->count = kept;
+}
+
 struct counts pages_count(struct pages *pages) {
+  remove_doubles(pages);
   struct counts counts = {.total = pages->count};
   for (size_t i = 0; i < pages->count; i += REGION_PAGES)
     locate(&counts, pages->at + i, pages->count - i < REGION_PAGES ? pages->count - i : REGION_PAGES);

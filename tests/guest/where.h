@@ -71,7 +71,7 @@ struct pages {
 };
 
 void pages_add(struct pages *pages, const void *base, size_t bytes);
-/* Where they are, and forget them. */
+/* Where they are, each counted once; and forget them. */
 struct counts pages_count(struct pages *pages);
 
 /* Pages of the heap's committed ranges. */
