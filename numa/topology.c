@@ -182,8 +182,9 @@ static void copy_cpus(struct load *l) {
   for (hwloc_obj_t pu = NULL; (pu = hwloc_get_next_obj_by_type(l->hwloc, HWLOC_OBJ_PU, pu)) != NULL;) {
     unsigned node = out->node_count > 1 ? home_node(l, pu) : 0;
     if (pu->os_index < VARVE__CPUS_MAX) out->node_by_os_cpu[pu->os_index] = (uint8_t)node;
-    if (out->cpu_count < VARVE__CPUS_MAX && hwloc_bitmap_isset(l->cpus, pu->os_index))
-      out->cpus[out->cpu_count++] = (struct varve_cpu){.os_index = pu->os_index, .node = node};
+    if (out->cpu_count >= VARVE__CPUS_MAX || !hwloc_bitmap_isset(l->cpus, pu->os_index)) continue;
+    ++out->nodes[node].cpu_count;
+    out->cpus[out->cpu_count++] = (struct varve_cpu){.os_index = pu->os_index, .node = node};
   }
 }
 
