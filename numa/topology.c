@@ -53,6 +53,11 @@ static varve_status fail_memory(varve_error *error, const char *what) {
   return VARVE_METADATA;
 }
 
+static uint64_t physical_bytes(void) {
+  long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+  return pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : (uint64_t)1 << 30;
+}
+
 /* ---- hwloc --------------------------------------------------------------------------------------------------- */
 
 /* Groups stay: they carry the locality of nodes in machines with several nodes a package. */
@@ -148,11 +153,14 @@ static void apply_policy(struct load *l) {
   hwloc_bitmap_free(named);
 }
 
-static uint64_t memory_of(const struct load *l, hwloc_const_bitmap_t nodes) {
-  uint64_t bytes = 0;
-  for (hwloc_obj_t n = NULL; (n = next_node(l, n)) != NULL;)
-    if (hwloc_bitmap_isset(nodes, n->os_index)) bytes += n->attr->numanode.local_memory;
-  return bytes;
+/* The nodes' share of what is physical. Not the sum of what they say: it was seen to be half of that. */
+static void limit_memory(struct load *l) {
+  double all = 0, usable = 0;
+  for (hwloc_obj_t n = NULL; (n = next_node(l, n)) != NULL;) {
+    all += (double)n->attr->numanode.local_memory;
+    if (hwloc_bitmap_isset(l->nodes, n->os_index)) usable += (double)n->attr->numanode.local_memory;
+  }
+  if (usable > 0 && usable < all) l->out->memory_limit = (uint64_t)((double)physical_bytes() * (usable / all));
 }
 
 /* Of this machine: what the cpuset and the policy leave. A policy other than bind also takes what it does not name. */
@@ -162,10 +170,9 @@ static void apply_system(struct load *l) {
   if (allowed && ask_kernel(&mode, allowed, ASK_ALLOWED)) narrow(l->nodes, allowed);
   hwloc_bitmap_free(allowed);
   l->out->allowed_nodes = (unsigned)hwloc_bitmap_weight(l->nodes);
-  uint64_t bytes = memory_of(l, l->nodes);
+  limit_memory(l);
   apply_policy(l);
-  if (l->out->policy == VARVE__POLICY_BIND) bytes = memory_of(l, l->nodes);
-  if (bytes != 0) l->out->memory_limit = bytes;
+  if (l->out->policy == VARVE__POLICY_BIND) limit_memory(l);
 }
 
 static void find_nodes(struct load *l) {
@@ -378,11 +385,6 @@ static void copy_shape(struct load *l) {
 }
 
 /* ---- what holds on every machine ----------------------------------------------------------------------------- */
-
-static uint64_t physical_bytes(void) {
-  long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-  return pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : (uint64_t)1 << 30;
-}
 
 /* Processors without hwloc's help; one when even the kernel does not tell. */
 static void assume_cpus(struct varve_topology *out) {

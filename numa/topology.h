@@ -62,8 +62,8 @@ struct varve_topology {
   unsigned node_count;
   struct varve_node nodes[VARVE__NODES_MAX]; /* usable for memory, by the system's numbers */
   unsigned quota_cpus;                       /* ceil of the cgroup (v1 or v2) CPU quota; 0: none */
-  uint64_t memory_limit;                     /* bytes: the least of what is physical, what the cgroup allows, and what the
-                                                nodes have that may be used */
+  uint64_t memory_limit;                     /* bytes: the least of what is physical, of what the cgroup allows, and of the
+                                                share of the nodes that may be used */
   uint64_t cache_bytes;                      /* of the last level, as the first processor reaches it; 0: unknown */
   bool real;                                 /* this machine, not a description of another one */
   enum varve_memory_policy policy;
