@@ -108,7 +108,7 @@ static void draw_node(struct page *p, unsigned index) {
   for (unsigned i = 0; i < p->t->cpu_count; i++)
     if (p->t->cpus[i].node == index) numbers[count++] = p->t->cpus[i].os_index;
   if (node->last_resort) put(p, "(last resort)");
-  else if (count == 0) put(p, "(near to none of them)");
+  else if (count == 0) put(p, "(none nearest to it)");
   put_numbers(p, margin, numbers, count);
   end_line(p);
 }

@@ -5,6 +5,7 @@
  *   two      two nodes of two processors, 21 apart        ring4    four nodes of one processor in a ring
  *   line8    eight nodes of one processor in a line       memory   two nodes, and one of memory only nearer to the first
  *   bare     two nodes, and one of processors only        threads  two nodes of two cores with two threads each
+ *   half     threads, of which only 1 and 3 to 7 are allowed
  *   cpuset   four nodes of two processors in a line; only processors 2 to 5 and nodes 1 and 2 are allowed
  */
 #define _GNU_SOURCE 1
@@ -272,6 +273,19 @@ static void test_threads(void **state) {
   varve__topology_unload(&t);
 }
 
+/* Of a core of which only the second thread is allowed, that one counts. */
+static void test_half_a_core(void **state) {
+  (void)state;
+  load_file("half", false);
+  check_shape();
+  expect_cpus("1@0 3@0 4@1 6@1");
+  for (unsigned n = 0; n < 8; n++) assert_int_equal(varve__topology_core_of_cpu(&t, n), n / 2);
+  varve__topology_unload(&t);
+  load_file("half", true);
+  expect_cpus("1@0 3@0 4@1 5@1 6@1 7@1");
+  varve__topology_unload(&t);
+}
+
 /* What a cpuset forbids is not ours, and node 0 is not special. A processor that is not ours leads to one that is. */
 static void test_cpuset(void **state) {
   (void)state;
@@ -410,13 +424,17 @@ static int policy_child(int mode, unsigned long nodes, enum varve_memory_policy 
   return expected == VARVE__POLICY_LOCAL || got == nodes ? 0 : 4;
 }
 
-static void expect_policy(int mode, unsigned long nodes, enum varve_memory_policy expected) {
+static void expect_child(pid_t child) {
   int status = 0;
-  pid_t child = fork();
-  if (child == 0) _exit(policy_child(mode, nodes, expected));
   assert_int_equal(waitpid(child, &status, 0), child);
   assert_true(WIFEXITED(status));
   if (WEXITSTATUS(status) != 77) assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void expect_policy(int mode, unsigned long nodes, enum varve_memory_policy expected) {
+  pid_t child = fork();
+  if (child == 0) _exit(policy_child(mode, nodes, expected));
+  expect_child(child);
 }
 
 /* On every node that this machine allows, so that it says more on machines with several. */
@@ -441,7 +459,10 @@ static void test_inherited_policy(void **state) {
   expect_policy(0, 0, VARVE__POLICY_LOCAL);
 }
 
-static int relative_child(unsigned first) {
+static int relative_child(void) {
+  if (set_policy(0, 0) != 0 || varve__topology_load(&t, false, NULL) != VARVE_OK) return 77;
+  unsigned first = t.nodes[0].os_index;
+  varve__topology_unload(&t);
   if (set_policy(BIND | RELATIVE, 1) != 0) return 77;
   if (varve__topology_load(&t, false, NULL) != VARVE_OK || t.policy != VARVE__POLICY_BIND) return 1;
   return t.node_count == 1 && t.nodes[0].os_index == first ? 0 : 2;
@@ -450,15 +471,9 @@ static int relative_child(unsigned first) {
 /* A relative policy's node 0 is the first of those allowed, whatever its number. */
 static void test_relative_policy(void **state) {
   (void)state;
-  int status = 0;
-  load(NULL);
-  unsigned first = t.nodes[0].os_index;
-  varve__topology_unload(&t);
   pid_t child = fork();
-  if (child == 0) _exit(relative_child(first));
-  assert_int_equal(waitpid(child, &status, 0), child);
-  assert_true(WIFEXITED(status));
-  if (WEXITSTATUS(status) != 77) assert_int_equal(WEXITSTATUS(status), 0);
+  if (child == 0) _exit(relative_child());
+  expect_child(child);
 }
 
 /* On a described machine this process's policy and binding do not count. */
@@ -475,12 +490,9 @@ static int described_child(void) {
 
 static void test_described_machine_is_whole(void **state) {
   (void)state;
-  int status = 0;
   pid_t child = fork();
   if (child == 0) _exit(described_child());
-  assert_int_equal(waitpid(child, &status, 0), child);
-  assert_true(WIFEXITED(status));
-  if (WEXITSTATUS(status) != 77) assert_int_equal(WEXITSTATUS(status), 0);
+  expect_child(child);
 }
 
 /* ---- control groups, from a directory that plays the file system ---- */
@@ -583,6 +595,7 @@ int main(void) {
       cmocka_unit_test(test_memory_only),
       cmocka_unit_test(test_no_memory),
       cmocka_unit_test(test_threads),
+      cmocka_unit_test(test_half_a_core),
       cmocka_unit_test(test_cpuset),
       cmocka_unit_test(test_large_cpu_number),
       cmocka_unit_test(test_quota_limits_workers),
