@@ -236,7 +236,8 @@ static void put_nodes(struct page *p, bool last_resorts) {
 
 static void draw_machine(struct page *p) {
   const struct varve_topology *t = p->t;
-  put(p, "machine: %s", t->real ? "this one" : "described, not this one: nothing is placed or pinned");
+  put(p, "machine: %s", t->real ? "this one" : t->hwloc ? "described, not this one: nothing is placed or pinned"
+      : "unknown, for hwloc failed: nothing is placed or pinned");
   end_line(p);
   put(p, "processors: %u of %u allowed%s; %u count%s", t->allowed_cpus, t->machine_cpus,
       t->allowed_cpus < t->machine_cpus ? " (cpuset, taskset or numactl)" : "", t->cpu_count,
@@ -260,8 +261,7 @@ static void draw_policy(struct page *p) {
     [VARVE__POLICY_BIND] = " only",
     [VARVE__POLICY_INTERLEAVE] = "",
   };
-  put(p, "policy: %s", before[p->t->policy]);
-  put_nodes(p, false);
+  put(p, "policy: %s", before[p->t->policy]), put_nodes(p, false);
   put_word(p, 8, after[p->t->policy]);
   end_line(p);
 }

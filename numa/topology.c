@@ -242,7 +242,8 @@ static hwloc_obj_t near_node(const struct load *l, hwloc_obj_t pu) {
 static unsigned distance(const struct load *l, hwloc_obj_t from, hwloc_obj_t to) {
   hwloc_uint64_t there, back;
   if (from == to) return DISTANCE_SELF;
-  if (!l->distances || hwloc_distances_obj_pair_values(l->distances, from, to, &there, &back) != 0) return DISTANCE_OTHER;
+  if (!l->distances || hwloc_distances_obj_pair_values(l->distances, from, to, &there, &back) != 0)
+    return DISTANCE_OTHER;
   return there < UINT16_MAX ? (unsigned)there : UINT16_MAX;
 }
 

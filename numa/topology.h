@@ -30,9 +30,9 @@ struct varve_cpu {
 struct varve_node {
   unsigned os_index;
   uint64_t memory_bytes;
-  unsigned cpu_count;  /* of cpus[]: those whose nearest node it is; 0: nothing is wanted here, it takes what others lack */
-  bool last_resort;    /* no processor of the machine belongs to it (CXL, HBM), the inherited policy does not name it, and
-                          there are others */
+  unsigned cpu_count; /* of cpus[]: those whose nearest node it is; 0: nothing is wanted here, but others spill to it */
+  bool last_resort;   /* no processor of the machine belongs to it (CXL, HBM), the inherited policy does not name
+                         it, and there are others */
   unsigned nearest[VARVE__NODES_MAX];  /* T2 */
   unsigned distance[VARVE__NODES_MAX]; /* to each node, by dense index, as the firmware says: 10 is local */
 };
@@ -47,7 +47,7 @@ enum varve_memory_policy {
 
 /* What placing met with; it never fails for these. Relaxed atomics, any thread. */
 struct varve_place_counters {
-  uint64_t refused;   /* ranges the system would not give a preference for their node; their memory works all the same */
+  uint64_t refused;   /* ranges the system gave no preference for their node; their memory works all the same */
   uint64_t unlocated; /* ranges of which the system would not say where they are */
   uint64_t unadvised; /* ranges that could not be advised to be huge */
   uint64_t unhuge;    /* ranges that found no explicit huge page, and are of ordinary pages */
@@ -62,8 +62,8 @@ struct varve_topology {
   unsigned node_count;
   struct varve_node nodes[VARVE__NODES_MAX]; /* usable for memory, by the system's numbers */
   unsigned quota_cpus;                       /* ceil of the cgroup (v1 or v2) CPU quota; 0: none */
-  uint64_t memory_limit;                     /* bytes: the least of what is physical, of what the cgroup allows, and of the
-                                                share of the nodes that may be used */
+  uint64_t memory_limit;                     /* bytes: the least of what is physical, of what the cgroup allows, and of
+                                                the share of the nodes that may be used */
   uint64_t cache_bytes;                      /* of the last level, as the first processor reaches it; 0: unknown */
   bool real;                                 /* this machine, not a description of another one */
   enum varve_memory_policy policy;
@@ -71,7 +71,7 @@ struct varve_topology {
   unsigned machine_nodes, machine_cpus;      /* with memory; hardware threads: ours or not */
   unsigned allowed_nodes, allowed_cpus;      /* of these: what cpuset and inherited binding leave, before the policy */
   uint8_t node_by_os_cpu[VARVE__CPUS_MAX];   /* dense node of every processor, allowed or not */
-  uint16_t cpu_by_os_cpu[VARVE__CPUS_MAX];   /* index in cpus[] of every processor, or of one of its core, or of its node */
+  uint16_t cpu_by_os_cpu[VARVE__CPUS_MAX];   /* index in cpus[] of every processor, or of one of its core or node */
   struct varve_place_counters *place;        /* host malloc */
   void *hwloc;                               /* hwloc_topology_t; NULL when hwloc could not load anything */
 };

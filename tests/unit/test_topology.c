@@ -2,9 +2,12 @@
 /* test_topology.c -- topology, affinity and cgroup limits, on described machines and on this one.
  *
  * The descriptions in machines/ were written by lstopo (--disallowed) on emulated machines, and thinned out:
- *   two      two nodes of two processors, 21 apart        ring4    four nodes of one processor in a ring
- *   line8    eight nodes of one processor in a line       memory   two nodes, and one of memory only nearer to the first
- *   bare     two nodes, and one of processors only        threads  two nodes of two cores with two threads each
+ *   two      two nodes of two processors, 21 apart
+ *   ring4    four nodes of one processor in a ring
+ *   line8    eight nodes of one processor in a line
+ *   memory   two nodes of two processors, and one of memory only, which is nearer to the first
+ *   bare     two nodes of two processors, and one of two processors only, which is nearer to the second
+ *   threads  two nodes of two cores with two threads each
  *   half     threads, of which only 1 and 3 to 7 are allowed
  *   cpuset   four nodes of two processors in a line; only processors 2 to 5 and nodes 1 and 2 are allowed
  */
@@ -361,6 +364,22 @@ static void test_nonsense_description(void **state) {
   varve__topology_unload(&t);
 }
 
+/* Without any answer of hwloc there are the processors that the kernel tells of, and one node. */
+static void test_hwloc_fails(void **state) {
+  (void)state;
+  cpu_set_t set;
+  sched_getaffinity(0, sizeof set, &set);
+  setenv("HWLOC_COMPONENTS", "stop", 1);
+  load(NULL);
+  unsetenv("HWLOC_COMPONENTS");
+  assert_null(t.hwloc);
+  check_shape();
+  assert_int_equal(t.node_count, 1);
+  assert_int_equal(t.cpu_count, CPU_COUNT(&set));
+  assert_true(varve__affinity_pin(&t, 0));
+  varve__topology_unload(&t);
+}
+
 static void test_this_machine(void **state) {
   (void)state;
   load(NULL);
@@ -601,6 +620,7 @@ int main(void) {
       cmocka_unit_test(test_quota_limits_workers),
       cmocka_unit_test(test_described_machine_is_inert),
       cmocka_unit_test(test_nonsense_description),
+      cmocka_unit_test(test_hwloc_fails),
       cmocka_unit_test(test_this_machine),
       cmocka_unit_test(test_pin),
       cmocka_unit_test(test_inherited_binding),
