@@ -200,7 +200,7 @@ static void test_heap_figures(void **state) {
   draw(heap);
   expect("node  # in use, = committed");
   assert_true(count_of('.') > 0 && count_of('=') > 32);
-  heap->node_totals[1].regions_spilled = 17;
+  atomic_store(&heap->space.node[1].spilled, 17);
   heap->node_totals[1].sampled = 200, heap->node_totals[1].sampled_local = 150;
   heap->node_totals[1].words_moved = 100, heap->node_totals[1].words_moved_local = 99;
   draw(heap);
