@@ -46,11 +46,15 @@ static void close_heap(struct varve_heap *heap) {
   varve__place_release(heap, memory_bytes());
 }
 
-static varve_status resolve_options(struct varve_heap *heap, const varve_options *options, varve_error *error) {
+/* What is asked for, before defaults are chosen: the topology depends on it, and they on the topology. */
+static varve_status copy_options(struct varve_heap *heap, const varve_options *options, varve_error *error) {
   if (options) heap->options = *options;
   else varve_options_init(&heap->options);
-  varve_status status = varve__options_environment(&heap->options, error);
-  if (status == VARVE_OK) status = varve__options_resolve(&heap->options, heap->topology, error);
+  return varve__options_environment(&heap->options, error);
+}
+
+static varve_status resolve_options(struct varve_heap *heap, varve_error *error) {
+  varve_status status = varve__options_resolve(&heap->options, heap->topology, error);
   if (status == VARVE_OK) heap->created = heap->options;
   heap->slot_tags = heap->options.slot_tags;
   heap->ref_tags = heap->options.ref_tags;
@@ -106,8 +110,9 @@ varve_status varve_heap_create(const varve_options *options, varve_heap **out, v
     return varve__error(error, VARVE_METADATA, "no memory for a heap object");
   struct varve_heap *heap = &memory->heap;
   heap->topology = &memory->topology;
-  varve_status status = varve__topology_load(heap->topology, false, error);
-  if (status == VARVE_OK) status = resolve_options(heap, options, error);
+  varve_status status = copy_options(heap, options, error);
+  if (status == VARVE_OK) status = varve__topology_load(heap->topology, heap->options.smt, error);
+  if (status == VARVE_OK) status = resolve_options(heap, error);
   if (status == VARVE_OK) status = open_space(heap, error);
   if (status == VARVE_OK) status = open_tables(heap, error);
   if (status == VARVE_OK) status = populate(heap, error);

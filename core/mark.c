@@ -52,6 +52,33 @@ static void open_worker(struct varve_heap *heap, struct varve_marker *marker, ui
   worker->root_visitor = (struct varve_visitor){.range = varve__mark_root_range, .heap = heap, .context = worker};
 }
 
+/* Each node's part of the segments, by its cores. */
+static uint32_t pool_part(const struct varve_heap *heap, unsigned node) {
+  const struct varve_topology *t = heap->topology;
+  uint64_t before = 0, segments = heap->marker->segment_count;
+  for (unsigned n = 0; n < node; ++n) before += t->nodes[n].cpu_count;
+  uint64_t end = t->cpu_count ? (before + t->nodes[node].cpu_count) * segments / t->cpu_count : segments;
+  return (uint32_t)(end - (t->cpu_count ? before * segments / t->cpu_count : 0));
+}
+
+static bool open_pools(struct varve_heap *heap) {
+  for (unsigned node = 0; node < heap->topology->node_count; ++node) {
+    uint32_t count = pool_part(heap, node);
+    void *memory = count ? varve__meta_alloc(heap->meta, node, count * sizeof(struct varve_segment), 64) : NULL;
+    if (count && !memory) return false;
+    varve__segments_init(&heap->marker->pools[node], memory, count);
+  }
+  return true;
+}
+
+static void close_pools(struct varve_heap *heap) {
+  for (unsigned node = 0; node < heap->topology->node_count; ++node) {
+    const struct varve_segment_pool *pool = &heap->marker->pools[node];
+    varve__meta_free(heap->meta, node, pool->segments, pool->count * sizeof(struct varve_segment), 64);
+  }
+  heap_meta_free(heap, heap->marker->pools, heap->topology->node_count * sizeof *heap->marker->pools);
+}
+
 struct varve_marker *varve__marker_open(struct varve_heap *heap) {
   uint32_t workers = heap->options.workers, segments = heap->options.mark_segments;
   struct varve_marker *marker = heap_meta_alloc(heap, marker_bytes(workers));
@@ -59,12 +86,11 @@ struct varve_marker *varve__marker_open(struct varve_heap *heap) {
   heap->marker = marker;
   marker->worker_count = workers;
   marker->ring_capacity = (uint32_t)bits_next_power_of_two(segments);
-  marker->segment_memory = heap_meta_alloc(heap, segments * sizeof(struct varve_segment));
+  marker->pools = heap_meta_alloc(heap, heap->topology->node_count * sizeof *marker->pools);
   marker->rings = heap_meta_alloc(heap, rings_bytes(marker));
   marker->victims = heap_meta_alloc(heap, victims_bytes(marker));
-  marker->pool.count = segments;
-  if (!marker->segment_memory || !marker->rings || !marker->victims) return NULL; /* the heap closes what there is */
-  varve__segments_init(&marker->pool, marker->segment_memory, segments);
+  marker->segment_count = segments;
+  if (!marker->pools || !marker->rings || !marker->victims || !open_pools(heap)) return NULL; /* the heap closes those */
   for (uint32_t i = 0; i < workers; ++i) open_worker(heap, marker, i);
   return marker;
 }
@@ -74,7 +100,7 @@ void varve__marker_close(struct varve_heap *heap) {
   if (!marker) return;
   heap_meta_free(heap, (void *)marker->rings, rings_bytes(marker));
   heap_meta_free(heap, marker->victims, victims_bytes(marker));
-  heap_meta_free(heap, marker->segment_memory, marker->pool.count * sizeof(struct varve_segment));
+  if (marker->pools) close_pools(heap);
   heap_meta_free(heap, marker, marker_bytes(marker->worker_count));
   heap->marker = NULL;
 }
@@ -270,7 +296,7 @@ static void collect_deferred_worker(struct varve_heap *heap, uint32_t self) {
   struct mark_worker *worker = &marker->workers[self];
   struct varve_taker regions = varve__share_open(heap, &heap->shares.regions, self);
   uint32_t region;
-  worker->quota = 1 + marker->pool.count * VARVE__SEGMENT_ENTRIES / (2 * varve__workers_active(heap));
+  worker->quota = 1 + marker->segment_count * VARVE__SEGMENT_ENTRIES / (2 * varve__workers_active(heap));
   while (share_take(&regions, &region))
     if (atomic_load_explicit(&heap->space.regions[region].kind, memory_order_relaxed) >= REGION_SMALL)
       collect_region(worker, region);

@@ -17,10 +17,26 @@ static void announce(struct varve_marker *marker) {
   varve__park_wake(&marker->news, 1);
 }
 
+/* From the nearest pool that has one. */
+static struct varve_segment *take_pooled(const struct mark_worker *worker) {
+  const struct varve_topology *t = worker->heap->topology;
+  struct varve_segment *fresh = NULL;
+  for (unsigned step = 0; step < t->node_count && !fresh; ++step)
+    fresh = varve__segment_take(&worker->heap->marker->pools[t->nodes[worker->node].nearest[step]]);
+  return fresh;
+}
+
 static struct varve_segment *take(struct mark_worker *worker) {
-  struct varve_segment *fresh = worker->spare ? worker->spare : varve__segment_take(&worker->heap->marker->pool);
+  struct varve_segment *fresh = worker->spare ? worker->spare : take_pooled(worker);
   worker->spare = NULL;
   return fresh;
+}
+
+/* To the pool it is from. */
+static void give(const struct mark_worker *worker, struct varve_segment *segment) {
+  struct varve_segment_pool *pool = worker->heap->marker->pools;
+  while (!segments_have(pool, segment)) ++pool;
+  varve__segment_give(pool, segment);
 }
 
 __attribute__((noinline)) bool varve__mark_open_segment(struct mark_worker *worker) {
@@ -42,7 +58,7 @@ void varve__mark_adopt_segment(struct mark_worker *worker, struct varve_segment 
     worker->spare = old;
     old->count = 0;
   } else {
-    varve__segment_give(&worker->heap->marker->pool, old);
+    give(worker, old);
   }
 }
 
@@ -68,9 +84,8 @@ void varve__mark_share(struct mark_worker *worker) {
 }
 
 void varve__mark_return_segments(struct mark_worker *worker) {
-  struct varve_segment_pool *pool = &worker->heap->marker->pool;
-  if (worker->current) varve__segment_give(pool, worker->current);
-  if (worker->spare) varve__segment_give(pool, worker->spare);
+  if (worker->current) give(worker, worker->current);
+  if (worker->spare) give(worker, worker->spare);
   worker->current = worker->spare = NULL;
 }
 

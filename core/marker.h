@@ -59,8 +59,8 @@ struct mark_worker {
 };
 
 struct varve_marker {
-  struct varve_segment_pool pool;
-  void *segment_memory;
+  struct varve_segment_pool *pools; /* by dense node */
+  uint32_t segment_count;           /* of all pools */
   struct varve_segment *_Atomic *rings;
   uint16_t *victims;           /* worker_count for each worker */
   uint32_t worker_count, ring_capacity;

@@ -83,12 +83,13 @@ varve_status varve_mutator_attach(varve_heap *heap, const char *name, unsigned c
   if (!heap || !out) return varve__error(error, VARVE_ARGUMENT, "attach: heap and out must not be null");
   varve_status status = check_compiled(heap, compiled, error);
   if (status != VARVE_OK) return status;
-  struct varve__mutator *mutator = heap_meta_alloc(heap, sizeof *mutator);
+  unsigned node = varve__affinity_node_here(heap->topology);
+  struct varve__mutator *mutator = varve__meta_alloc(heap->meta, node, sizeof *mutator, 64);
   if (!mutator) return varve__error(error, VARVE_METADATA, "attach: no memory for a mutator");
   mutator->head.heap = heap;
   mutator->head.store_log = heap->store_log ? heap->store_log - (char *)heap->space.base : 0;
   mutator->thread = pthread_self();
-  mutator->node = varve__affinity_node_here(heap->topology);
+  mutator->node = mutator->home = node;
   forget_tlab(mutator);
   mutator->head.limit = VARVE__EMPTY_LIMIT;
   varve__lock_take(&heap->registry); /* waits for a running collection */
@@ -99,7 +100,7 @@ varve_status varve_mutator_attach(varve_heap *heap, const char *name, unsigned c
     *out = &mutator->head;
     return VARVE_OK;
   }
-  heap_meta_free(heap, mutator, sizeof *mutator);
+  varve__meta_free(heap->meta, mutator->home, mutator, sizeof *mutator, 64);
   return varve__error(error, VARVE_METADATA, "attach: no memory for the roots of another mutator");
 }
 
@@ -114,7 +115,7 @@ varve_status varve_detach(varve_mutator *head) {
   varve__mutator_retire(mutator);
   unlist_mutator(heap, mutator);
   varve__lock_release(&heap->registry);
-  heap_meta_free(heap, mutator, sizeof *mutator);
+  varve__meta_free(heap->meta, mutator->home, mutator, sizeof *mutator, 64);
   return VARVE_OK;
 }
 

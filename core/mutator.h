@@ -30,6 +30,7 @@ struct varve__mutator {
   uint32_t own_region;              /* VARVE__NO_REGION: none */
   uint64_t own_free;                /* bit b: block b of own_region is ours and unused */
   unsigned node;                    /* where it was when it last took a block: what it takes is of that node */
+  unsigned home;                    /* where this struct is */
   bool wanders;                     /* it has changed nodes since the last collection */
   struct varve_remembered_list *remembered; /* where it lists objects; NULL: none yet */
   uint64_t barriers;                /* stores since the last collection that took the barrier's slow half */

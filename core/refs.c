@@ -8,6 +8,7 @@
 #include "core/base/check.h"
 #include "core/mutator.h"
 #include "core/root_table.h"
+#include "numa/affinity.h"
 
 /* ---- slabs ------------------------------------------------------------------------------------------------- */
 
@@ -45,15 +46,18 @@ void varve_slab_cursor_close(varve_slab_cursor *cursor) {
   cursor->words = NULL;
 }
 
-static bool refill(varve_slab_cursor *cursor, unsigned node) {
+/* Words near to the caller; when there is no memory for more, any. */
+static bool refill(varve_slab_cursor *cursor, varve_mutator *mutator) {
   struct root_table *table = &cursor->slab->table;
-  while (!(cursor->free = varve__slab_claim(&table->slab, cursor->words, &cursor->words)))
-    if (!varve__root_grow_slab(table, node)) return false;
-  return true;
+  unsigned node = varve__affinity_node_here(mutator->heap->topology);
+  while (!(cursor->free = varve__slab_claim(&table->slab, node, cursor->words, &cursor->words)))
+    if (!varve__root_grow_slab(table, node)) break;
+  if (!cursor->free) cursor->free = varve__slab_claim(&table->slab, VARVE__SLAB_ANY_NODE, NULL, &cursor->words);
+  return cursor->free;
 }
 
 varve_word *varve_slab_take(varve_slab_cursor *cursor, varve_mutator *mutator, varve_word word) {
-  if (VARVE_UNLIKELY(!cursor->free) && !refill(cursor, mutator_of(mutator)->node)) return NULL;
+  if (VARVE_UNLIKELY(!cursor->free) && !refill(cursor, mutator)) return NULL;
   varve_word *slot = cursor->words + bits_lowest(cursor->free);
   cursor->free &= cursor->free - 1;
   varve__slab_use(slot, word);

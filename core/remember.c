@@ -47,13 +47,14 @@ static uint32_t most_lists(const struct varve_heap *heap) {
   return mutators + (lists < LISTS_LEAST ? LISTS_LEAST : (uint32_t)lists);
 }
 
-static struct varve_remembered_list *take_list(struct varve_heap *heap) {
+/* A new one is on the node. */
+static struct varve_remembered_list *take_list(struct varve_heap *heap, unsigned node) {
   struct varve_remembered *remembered = &heap->remembered;
   struct varve_remembered_list *list = NULL;
   varve__lock_take(&remembered->lock);
   if (remembered->count < most_lists(heap) && make_room(heap)) {
     if ((list = remembered->free)) remembered->free = list->next;
-    else list = heap_meta_alloc(heap, sizeof *list);
+    else list = varve__meta_alloc(heap->meta, node, sizeof *list, 64);
     if (list) {
       list->count = 0;
       remembered->lists[remembered->count++] = list;
@@ -65,7 +66,8 @@ static struct varve_remembered_list *take_list(struct varve_heap *heap) {
 
 static void list_object(struct varve__mutator *mutator, varve_object *object) {
   struct varve_remembered_list *list = mutator->remembered;
-  if (!list || list->count == VARVE__REMEMBERED_ENTRIES) list = mutator->remembered = take_list(mutator->head.heap);
+  if (!list || list->count == VARVE__REMEMBERED_ENTRIES) list = take_list(mutator->head.heap, mutator->node);
+  mutator->remembered = list;
   if (list) list->entries[list->count++] = object;
   else atomic_store_explicit(&mutator->head.heap->remembered.lost, true, memory_order_relaxed);
 }

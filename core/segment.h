@@ -2,7 +2,7 @@
 /* segment.h -- the memory of mark stacks: segments of 127 entries, a KiB each, from a pool that is reserved outside the
  * pause, and a work-stealing deque of full segments.
  *
- * Pool: a stack of free segments; the head packs a 32-bit index and a 32-bit tag that changes with every pop, so that
+ * Pool: one for each node. A stack of free segments; the head packs a 32-bit index and a 32-bit tag that changes with every pop, so that
  *   a pop that was overtaken fails (no ABA). Behind it, segments that were never used: they are taken in order of
  *   address, so that memory is touched only when a graph needs it. Any worker takes and gives.
  * Deque: Chase and Lev, "Dynamic Circular Work-Stealing Deque" (SPAA 2005), in the C11 form of Le et al. (PPoPP
@@ -30,6 +30,10 @@ struct varve_segment_pool {
   _Alignas(64) _Atomic uint64_t head; /* tag << 32 | index + 1; index part 0: empty */
   _Atomic uint32_t used;              /* segments from here on were never taken; may overshoot `count` */
 };
+
+static inline bool segments_have(const struct varve_segment_pool *pool, const struct varve_segment *segment) {
+  return segment >= pool->segments && segment < pool->segments + pool->count;
+}
 
 struct varve_deque {
   struct varve_segment *_Atomic *ring; /* capacity a power of two, at least the pool's count */

@@ -24,6 +24,10 @@ unsigned varve__affinity_cpu_here(void) {
   return cpu < 0 ? 0 : (unsigned)cpu;
 }
 
+unsigned varve__affinity_core_here(const struct varve_topology *t) {
+  return varve__topology_core_of_cpu(t, varve__affinity_cpu_here());
+}
+
 unsigned varve__affinity_node_here(const struct varve_topology *t) {
   if (t->node_count == 1) return 0;
   return varve__topology_node_of_cpu(t, varve__affinity_cpu_here());

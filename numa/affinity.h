@@ -16,6 +16,9 @@ bool varve__affinity_pin(const struct varve_topology *t, unsigned cpu);
 /* The processor the caller runs on, the system's index. No system call where the C library has a fast way. */
 unsigned varve__affinity_cpu_here(void);
 
+/* Index in cpus[] of the core the caller runs on; where that is not ours, of one of the same node. */
+unsigned varve__affinity_core_here(const struct varve_topology *t);
+
 /* The dense index of the node nearest to the caller. */
 unsigned varve__affinity_node_here(const struct varve_topology *t);
 

@@ -118,7 +118,8 @@ static bool find_mount(const char *root, struct hierarchy *h) {
 /* Our group below the mount point: what is left of its name when the visible part is taken off. */
 static const char *below_mount(const struct hierarchy *h) {
   size_t length = strcmp(h->part, "/") == 0 ? 0 : strlen(h->part);
-  return strncmp(h->group, h->part, length) == 0 ? h->group + length : "";
+  const char *rest = strncmp(h->group, h->part, length) == 0 ? h->group + length : "";
+  return *rest == '/' ? rest : "";
 }
 
 static void read_levels(const char *root, const char *controller, level_fn *level, struct varve_cgroup *out) {

@@ -52,12 +52,13 @@ void varve__place_release(void *base, size_t bytes) {
 
 /* "Preferred" by the system call itself: a full node spills over to those nearest to it. hwloc's form of it spills to those
  * nearest to the caller. */
-static void prefer(const struct varve_topology *t, void *base, size_t bytes, unsigned node) {
+void varve__place_prefer(const struct varve_topology *t, void *base, size_t bytes, unsigned node) {
   unsigned long mask[NODE_BITS / LONG_BITS] = {0};
   if (!t->placed || node >= t->node_count) return;
+  size_t inside = (uintptr_t)base % page_bytes();
   unsigned os_index = t->nodes[node].os_index;
   if (os_index < NODE_BITS) mask[os_index / LONG_BITS] = 1ul << os_index % LONG_BITS;
-  if (syscall(SYS_mbind, base, bytes, POLICY_PREFERRED, mask, (unsigned long)NODE_BITS + 1, 0u) != 0)
+  if (syscall(SYS_mbind, (char *)base - inside, bytes + inside, POLICY_PREFERRED, mask, (unsigned long)NODE_BITS + 1, 0u) != 0)
     count(t, &t->place->refused);
 }
 
@@ -83,7 +84,7 @@ static void *map_explicit(const struct varve_topology *t, size_t bytes, unsigned
   int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_PAGES_2M;
   void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
   if (at == MAP_FAILED) return NULL;
-  prefer(t, at, bytes, node);
+  varve__place_prefer(t, at, bytes, node);
   if (madvise(at, bytes, MADV_POPULATE_WRITE) == 0) return at;
   munmap(at, bytes);
   return NULL;
@@ -118,7 +119,7 @@ static void advise_pages(const struct varve_topology *t, void *base, size_t byte
 
 static bool commit_ordinary(const struct varve_topology *t, void *base, size_t bytes, unsigned node, unsigned how) {
   if (mprotect(base, bytes, PROT_READ | PROT_WRITE) != 0) return false;
-  prefer(t, base, bytes, node);
+  varve__place_prefer(t, base, bytes, node);
   advise_pages(t, base, bytes, how);
   return !(how & PLACE_POPULATE) || take_pages(t, base, bytes);
 }
@@ -147,7 +148,7 @@ void varve__place_decommit(void *base, size_t bytes) {
 
 void *varve__place_map(const struct varve_topology *t, size_t bytes, size_t alignment, unsigned node) {
   void *base = map_aligned(bytes, alignment, PROT_READ | PROT_WRITE, 0);
-  if (base) prefer(t, base, bytes, node);
+  if (base) varve__place_prefer(t, base, bytes, node);
   return base;
 }
 

@@ -31,9 +31,13 @@ enum varve_place_how {
   PLACE_LOCK = 16     /* lock in memory, if the process may */
 };
 
-/* Make a reserved range readable and writable, on node `node` (dense) when there is room. `how`: flags of above.
+/* Make a reserved range readable and writable, on node `node` (dense) when there is room; VARVE__NODES_MAX: on no node in
+ * particular. `how`: flags of above.
  * @return false: the system refused, and the range is reserved as before. */
 bool varve__place_commit(const struct varve_topology *t, void *base, size_t bytes, unsigned node, unsigned how);
+
+/* Let pages of the range that have no memory yet come from the node. Whole pages: those that the range touches. */
+void varve__place_prefer(const struct varve_topology *t, void *base, size_t bytes, unsigned node);
 
 /* Where the pages of a populated range are. */
 struct varve_location {

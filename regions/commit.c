@@ -69,13 +69,20 @@ void varve__commit_hold(struct varve_space *space, uint32_t region) {
 
 /* ---- which node ---------------------------------------------------------------------------------------------- */
 
-/* A region's part of the bitmap and of the ranks is a whole number of pages; its descriptors are half a page, so
- * that table is readable as a whole from the start and its pages are touched here. */
+/* A region's descriptors are half a page, so that table is readable as a whole from the start and its pages are touched
+ * here. The neighbour with the other half is mostly of the same node. */
+static void touch_descriptors(struct varve_space *space, uint32_t region, unsigned node) {
+  struct varve_block *first = space->blocks + (size_t)region * VARVE__REGION_BLOCKS;
+  size_t bytes = VARVE__REGION_BLOCKS * sizeof *first;
+  varve__place_prefer(space->topology, first, bytes, node);
+  memset(first, 0, bytes);
+}
+
+/* A region's part of the bitmap and of the ranks is a whole number of pages. */
 static bool commit_side_tables(struct varve_space *space, uint32_t region, unsigned node) {
   size_t lines = (size_t)VARVE__REGION_BLOCKS * VARVE__BLOCK_LINES;
   unsigned how = PLACE_POPULATE | (space->how & PLACE_LOCK);
-  memset(space->blocks + (size_t)region * VARVE__REGION_BLOCKS, 0,
-         VARVE__REGION_BLOCKS * sizeof(struct varve_block));
+  touch_descriptors(space, region, node);
   return varve__place_commit(space->topology, space->bitmap + region * lines, lines * 8, node, how) &&
          varve__place_commit(space->topology, space->ranks + region * lines, lines * 2, node, how);
 }

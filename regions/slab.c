@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#define NO_CHUNK UINT32_MAX
 #define SEGMENT_FIRST 64u /* chunks in segment 0: 4 MiB of words */
 
 /* ---- the directory ----------------------------------------------------------------------------------------- */
@@ -58,21 +59,20 @@ void varve__slab_open(struct varve_slab *slab, struct varve_meta *meta) {
   slab->meta = meta;
 }
 
-static size_t available_bytes(unsigned segment) { return segment_size(segment) / 8; }
-static size_t chunks_bytes(unsigned segment) { return segment_size(segment) * sizeof(struct varve_slab_chunk *); }
+/* Of a segment's tables, which follow each other: chunks, available bits, nodes. */
+static size_t segment_bytes(unsigned segment) {
+  size_t size = segment_size(segment);
+  return size * sizeof(struct varve_slab_chunk *) + size / 8 + size;
+}
 
 static bool open_segment(struct varve_slab *slab, unsigned segment) {
   struct varve_slab_segment *at = &slab->segments[segment];
   if (at->chunks) return true;
-  void *available = varve__meta_alloc(slab->meta, 0, available_bytes(segment), 64);
-  void *chunks = available ? varve__meta_alloc(slab->meta, 0, chunks_bytes(segment), 64) : NULL;
-  if (chunks) {
-    at->available = available;
-    at->chunks = chunks;
-    return true;
-  }
-  if (available) varve__meta_free(slab->meta, 0, available, available_bytes(segment), 64);
-  return false;
+  at->chunks = varve__meta_alloc(slab->meta, 0, segment_bytes(segment), 64);
+  if (!at->chunks) return false;
+  at->available = (_Atomic uint64_t *)(at->chunks + segment_size(segment));
+  at->nodes = (uint8_t *)(at->available + segment_size(segment) / 64);
+  return true;
 }
 
 struct varve_slab_chunk *varve__slab_grow(struct varve_slab *slab, unsigned node) {
@@ -86,6 +86,7 @@ struct varve_slab_chunk *varve__slab_grow(struct varve_slab *slab, unsigned node
   chunk->node = node;
   memset(chunk->free, 0xff, sizeof chunk->free);
   slab->segments[segment].chunks[index - segment_base(segment)] = chunk;
+  slab->segments[segment].nodes[index - segment_base(segment)] = (uint8_t)node;
   /* Release: pairs with the acquire in chunk_count_of(); the chunk and its segment are complete. */
   atomic_store_explicit(&slab->chunk_count, index + 1, memory_order_release);
   set_available(slab, index);
@@ -98,10 +99,8 @@ void varve__slab_close(struct varve_slab *slab) {
     struct varve_slab_chunk *chunk = varve__slab_chunk(slab, i);
     varve__meta_free(slab->meta, chunk->node, chunk, VARVE__CHUNK_BYTES, VARVE__CHUNK_BYTES);
   }
-  for (unsigned s = 0; s < VARVE__SLAB_SEGMENTS && slab->segments[s].chunks; ++s) {
-    varve__meta_free(slab->meta, 0, (void *)slab->segments[s].available, available_bytes(s), 64);
-    varve__meta_free(slab->meta, 0, slab->segments[s].chunks, chunks_bytes(s), 64);
-  }
+  for (unsigned s = 0; s < VARVE__SLAB_SEGMENTS && slab->segments[s].chunks; ++s)
+    varve__meta_free(slab->meta, 0, slab->segments[s].chunks, segment_bytes(s), 64);
   memset(slab, 0, sizeof *slab);
 }
 
@@ -130,27 +129,41 @@ static uint64_t take_from_chunk(struct varve_slab_chunk *chunk, unsigned from, v
   return 0;
 }
 
-/* The first chunk from number `from` on that may have free words. NULL: none. */
-static struct varve_slab_chunk *next_available(struct varve_slab *slab, uint32_t from) {
+/* The number of the first chunk from `from` on that may have free words. */
+static uint32_t next_available(struct varve_slab *slab, uint32_t from) {
   uint32_t count = chunk_count_of(slab);
   while (from < count) {
     uint64_t bit, bits = atomic_load(available_word(slab, from, &bit)) & ~(bit - 1);
     if (bits) {
       uint32_t found = from / 64 * 64 + bits_lowest(bits);
-      return found < count ? varve__slab_chunk(slab, found) : NULL;
+      return found < count ? found : NO_CHUNK;
     }
     from = from / 64 * 64 + 64;
+  }
+  return NO_CHUNK;
+}
+
+static bool is_on(unsigned chunk_node, unsigned node) { return node == VARVE__SLAB_ANY_NODE || chunk_node == node; }
+
+/* The first chunk of the node from number `from` on that may have free words. NULL: none. */
+static struct varve_slab_chunk *next_on(struct varve_slab *slab, unsigned node, uint32_t from) {
+  uint32_t found;
+  while ((found = next_available(slab, from)) != NO_CHUNK) {
+    unsigned segment = segment_of(found);
+    uint32_t at = found - segment_base(segment);
+    if (is_on(slab->segments[segment].nodes[at], node)) return slab->segments[segment].chunks[at];
+    from = found + 1;
   }
   return NULL;
 }
 
-uint64_t varve__slab_claim(struct varve_slab *slab, const varve_word *near, varve_word **words) {
-  uint64_t bits = near ? take_from_chunk(slab_chunk_of(near), slab_index_of(near) / 64 + 1, words) : 0;
-  if (bits) return bits;
-  struct varve_slab_chunk *chunk = next_available(slab, 0);
-  for (; chunk; chunk = next_available(slab, chunk->index + 1))
-    if ((bits = take_from_chunk(chunk, 0, words))) return bits;
-  return 0;
+uint64_t varve__slab_claim(struct varve_slab *slab, unsigned node, const varve_word *near, varve_word **words) {
+  uint64_t bits = 0;
+  if (near && is_on(slab_chunk_of(near)->node, node))
+    bits = take_from_chunk(slab_chunk_of(near), slab_index_of(near) / 64 + 1, words);
+  struct varve_slab_chunk *chunk = bits ? NULL : next_on(slab, node, 0);
+  for (; chunk && !bits; chunk = next_on(slab, node, chunk->index + 1)) bits = take_from_chunk(chunk, 0, words);
+  return bits;
 }
 
 /* Take one free bit of the group. Acquire as in take_group. */
@@ -172,9 +185,9 @@ static varve_word *take_one_from_chunk(struct varve_slab_chunk *chunk) {
 }
 
 varve_word *varve__slab_claim_one(struct varve_slab *slab) {
-  struct varve_slab_chunk *chunk = next_available(slab, 0);
+  struct varve_slab_chunk *chunk = next_on(slab, VARVE__SLAB_ANY_NODE, 0);
   varve_word *slot;
-  for (; chunk; chunk = next_available(slab, chunk->index + 1))
+  for (; chunk; chunk = next_on(slab, VARVE__SLAB_ANY_NODE, chunk->index + 1))
     if ((slot = take_one_from_chunk(chunk))) return slot;
   return NULL;
 }

@@ -51,6 +51,7 @@ _Static_assert(sizeof(struct varve_slab_chunk) == VARVE__CHUNK_BYTES, "122 group
 struct varve_slab_segment {
   _Atomic uint64_t *available; /* one bit a chunk */
   struct varve_slab_chunk **chunks;
+  uint8_t *nodes; /* of the chunks */
 };
 
 struct varve_slab {
@@ -65,9 +66,10 @@ void varve__slab_close(struct varve_slab *slab);
 /* Add one chunk on the node, under the caller's lock. @return NULL: no memory. */
 struct varve_slab_chunk *varve__slab_grow(struct varve_slab *slab, unsigned node);
 
-/* Claim the free words of one group, looking in the chunk of `near` first (NULL: no wish).
- * @return their bits, not 0, and in *words the group's first word; 0: nothing is free. Any thread. */
-uint64_t varve__slab_claim(struct varve_slab *slab, const varve_word *near, varve_word **words);
+#define VARVE__SLAB_ANY_NODE UINT8_MAX
+/* Claim the free words of one group in a chunk of the node, looking in the chunk of `near` first (NULL: no wish).
+ * @return their bits, not 0, and in *words the group's first word; 0: nothing is free there. Any thread. */
+uint64_t varve__slab_claim(struct varve_slab *slab, unsigned node, const varve_word *near, varve_word **words);
 /* Give claimed and unused words of a group back. */
 void varve__slab_unclaim(varve_word *words, uint64_t bits);
 /* Claim one word. NULL: nothing is free. Any thread. */

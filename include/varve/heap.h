@@ -33,10 +33,11 @@ VARVE_API varve_status varve_heap_destroy(varve_heap *heap);
  * nobody reads them while another thread is in it. Any thread. */
 VARVE_API const varve_options *varve_heap_options(const varve_heap *heap);
 
-/** Draw the machine as the heap sees it: nodes with their cores, memory and distances, what policy and limits were found, where
- * regions, tables and workers are. One call of `line` for each line of text, without a newline.
+/** Draw the machine as the heap sees it: nodes with their cores, memory and distances, what the heap has on them, what policy and
+ * limits were found. Plain ASCII, at most 100 columns; one call of `line` for each line of text, without a newline.
  * @param heap  NULL: as a heap created by the calling thread would see it.
- * @return VARVE_OK; VARVE_METADATA: no memory to find out.
+ * @return VARVE_OK; VARVE_ARGUMENT: no `line`; VARVE_METADATA: no memory to find out; VARVE_OPTION: heap is NULL and
+ *         VARVE_OPTIONS, which may ask for hardware threads, is malformed.
  * @threads any; reads files of the system when heap is NULL. `line` must not call the library. */
 VARVE_API varve_status varve_topology_print(const varve_heap *heap, void (*line)(void *context, const char *text),
                                             void *context);

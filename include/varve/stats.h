@@ -67,7 +67,7 @@ typedef struct varve_heap_stats {
   uint64_t bytes_committed;   /* regions with memory behind them, and their side tables */
   uint64_t bytes_given_back;  /* ever: regions and their side tables returned to the system after a peak */
   uint64_t give_back_ns;      /* time that took, of the threads that requested collections, outside pauses */
-  uint64_t bytes_metadata;    /* the collector's own tables from its metadata arenas */
+  uint64_t bytes_metadata;    /* address space of the collector's own tables; memory lies where it was needed */
   uint64_t heap_limit;        /* the size at which the next collection comes */
   uint64_t bytes_external;    /* held outside by objects, as varve_external_add was told */
   uint32_t mutators, workers;
@@ -82,7 +82,8 @@ typedef struct varve_node_stats {
   bool last_resort;           /* memory that no processor is near to, used when all other nodes are full */
   uint64_t bytes_committed;   /* regions whose memory is here, and their side tables */
   uint64_t bytes_in_use;      /* of them: blocks that hold objects or are owned by a mutator */
-  uint64_t bytes_metadata;    /* the collector's own tables that were meant to be here */
+  uint64_t bytes_metadata;    /* the collector's own tables that are to be here: address space, with memory where it was
+                                 needed; most are mark stacks for the largest graph that heap-max could hold */
   uint64_t regions_spilled;   /* ever: regions that were wanted here and got their memory elsewhere, for the node was full */
   uint64_t sampled, sampled_local;       /* objects marked by workers of this node, one in 64; those that lay on it */
   uint64_t words_moved, words_moved_local; /* copied by workers of this node; from memory of this node */

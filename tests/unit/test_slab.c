@@ -37,7 +37,7 @@ static int teardown(void **state) {
 static void an_empty_slab_has_nothing(void **state) {
   (void)state;
   varve_word *words;
-  assert_int_equal(varve__slab_claim(&slab, NULL, &words), 0);
+  assert_int_equal(varve__slab_claim(&slab, VARVE__SLAB_ANY_NODE, NULL, &words), 0);
   assert_null(varve__slab_claim_one(&slab));
   assert_int_equal(varve__slab_count_used(&slab), 0);
 }
@@ -61,13 +61,13 @@ static void every_group_once(void **state) {
     bool seen[VARVE__CHUNK_GROUPS] = {false};
     varve_word *words = NULL;
     for (unsigned i = 0; i < VARVE__CHUNK_GROUPS; ++i) {
-      assert_true(varve__slab_claim(&slab, words, &words) == ~UINT64_C(0));
+      assert_true(varve__slab_claim(&slab, VARVE__SLAB_ANY_NODE, words, &words) == ~UINT64_C(0));
       unsigned group = slab_index_of(words) / 64;
       assert_int_equal(slab_index_of(words) % 64, 0);
       assert_false(seen[group]);
       seen[group] = true;
     }
-    assert_int_equal(varve__slab_claim(&slab, words, &words), 0);
+    assert_int_equal(varve__slab_claim(&slab, VARVE__SLAB_ANY_NODE, words, &words), 0);
     for (unsigned group = 0; group < VARVE__CHUNK_GROUPS; ++group)
       varve__slab_unclaim(chunk->words + group * 64, ~UINT64_C(0));
   }
@@ -98,7 +98,7 @@ static void a_word_given_to_a_full_slab_is_found_again(void **state) {
   for (unsigned i = 0; i < CHUNKS; ++i) assert_int_equal(varve__slab_chunk(&slab, i)->index, i);
   varve_word *words;
   uint64_t bits, claimed = 0;
-  while ((bits = varve__slab_claim(&slab, NULL, &words))) {
+  while ((bits = varve__slab_claim(&slab, VARVE__SLAB_ANY_NODE, NULL, &words))) {
     claimed += bits_count(bits);
     for (; bits; bits &= bits - 1) varve__slab_use(words + bits_lowest(bits), 5);
   }
@@ -110,7 +110,7 @@ static void a_word_given_to_a_full_slab_is_found_again(void **state) {
     assert_ptr_equal(varve__slab_claim_one(&slab), slot);
     assert_null(varve__slab_claim_one(&slab));
     varve__slab_unclaim(slot - i * 101 % 64, UINT64_C(1) << (i * 101 % 64));
-    assert_true(varve__slab_claim(&slab, NULL, &words) == UINT64_C(1) << (i * 101 % 64));
+    assert_true(varve__slab_claim(&slab, VARVE__SLAB_ANY_NODE, NULL, &words) == UINT64_C(1) << (i * 101 % 64));
     assert_ptr_equal(words, slot - i * 101 % 64);
   }
 }
@@ -131,7 +131,7 @@ struct taker {
 
 static varve_word *take(struct taker *taker) {
   if (taker->random & 64) return varve__slab_claim_one(&slab);
-  if (!taker->free) taker->free = varve__slab_claim(&slab, taker->words, &taker->words);
+  if (!taker->free) taker->free = varve__slab_claim(&slab, VARVE__SLAB_ANY_NODE, taker->words, &taker->words);
   if (!taker->free) return NULL;
   varve_word *slot = taker->words + bits_lowest(taker->free);
   taker->free &= taker->free - 1;
@@ -183,7 +183,7 @@ static void threads_share_without_mixing(void **state) {
   assert_int_equal(varve__slab_count_used(&slab), 0);
   varve_word *words;
   uint64_t bits, free = 0;
-  while ((bits = varve__slab_claim(&slab, NULL, &words))) free += bits_count(bits);
+  while ((bits = varve__slab_claim(&slab, VARVE__SLAB_ANY_NODE, NULL, &words))) free += bits_count(bits);
   assert_int_equal(free, VARVE__CHUNK_WORDS); /* none is lost */
 }
 
