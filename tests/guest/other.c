@@ -133,12 +133,13 @@ static void add_line(void *context, const char *line) {
   snprintf(text + length, 16384 - length, "%s\n", line);
 }
 
-/* "node 1" is not in "node 10". */
+/* A line for the node begins with its number and tells its memory. */
 static bool names_node(const char *text, unsigned node) {
-  char name[16];
-  snprintf(name, sizeof name, "node %u", node);
-  for (const char *at = text; (at = strstr(at, name)) != NULL; ++at)
-    if (at[strlen(name)] < '0' || at[strlen(name)] > '9') return true;
+  for (const char *line = text; line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
+    unsigned number;
+    char unit[8];
+    if (sscanf(line, "%u %*f %7s", &number, unit) == 2 && number == node && strcmp(unit + 1, "iB") == 0) return true;
+  }
   return false;
 }
 
