@@ -167,6 +167,10 @@ uint64_t policy_nodes(void) {
   return syscall(SYS_get_mempolicy, &mode, mask, 1024ul, NULL, 0ul) == 0 ? mask[0] : 0;
 }
 
+void policy_end(void) {
+  if (syscall(SYS_set_mempolicy, 0, NULL, 0ul) != 0) perror("set_mempolicy"), exit(1);
+}
+
 void pin_to(unsigned node) {
   cpu_set_t one;
   CPU_ZERO(&one);

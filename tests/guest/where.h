@@ -53,6 +53,8 @@ static inline uint64_t bit(unsigned node) { return (uint64_t)1 << node; }
 
 /* The nodes that the memory policy of this thread names; 0: it names none. */
 uint64_t policy_nodes(void);
+/* From now on this thread has none. */
+void policy_end(void);
 
 /* Pin the calling thread to an allowed processor of the node. */
 void pin_to(unsigned node);
