@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """numa.py -- policies of numactl: on which nodes the pages of a heap are under each, and how long programs take.
 
-Pages are those of tests/guest/census.c, counted with move_pages: a mutator on each node that it may use, collections that
-move everything. Times are of whole programs. scripts/numa measures, scripts/report.py shows.
+Pages are those of tests/guest/census.c, counted with move_pages: a mutator on each node that it may use, collections
+that move everything. Times are of whole programs. scripts/numa measures, scripts/report.py shows.
 """
 import json
 import pathlib
@@ -84,7 +84,8 @@ def rows_here(build, say):
     rows = []
     for policy in policies(nodes_here()):
         say(f"pages: {policy or 'no policy'}")
-        done = subprocess.run(under(policy, [build / "tests/guest/census"]), capture_output=True, text=True, check=False)
+        command = under(policy, [build / "tests/guest/census"])
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         rows.append(row("this machine", policy, done.stdout or done.stderr))
     return rows
 
@@ -138,9 +139,9 @@ def times_here(build, runs, say):
 TEXT = """## Several nodes
 
 Where the pages of a heap are, counted with `move_pages`. A mutator pinned to each node that the policy leaves allocates
-small, medium and large objects, half of them garbage; then everything that lives is moved, three times. *At home* are pages
-on the node of the mutator that allocated them, or on the nearest with memory; a policy that names nodes comes first. The
-last column is that of objects, one in 64; in a virtual machine it also says which of its processors its host let run.
+small, medium and large objects, half of them garbage; then everything that lives is moved, three times. *At home* are
+pages on the node of the mutator that allocated them, or on the nearest with memory; a policy that names nodes comes
+first. The last column is of objects, one in 64; in a virtual machine it also says which processors its host let run.
 
 {pages}
 

@@ -107,8 +107,8 @@ void bed_open(struct bed *bed, const char *format, ...) {
   options.log = keep_line;
   options.context = bed;
   expect(varve_heap_create(&options, &bed->heap, &error) == VARVE_OK, "no heap: %s", error.detail);
-  varve_layout_desc cell = {.name = "cell", .kind = VARVE_LAYOUT_OFFSETS, .immutable = true, .offsets = &next,
-                            .offset_count = 1};
+  varve_layout_desc cell = {
+      .name = "cell", .kind = VARVE_LAYOUT_OFFSETS, .immutable = true, .offsets = &next, .offset_count = 1};
   expect(varve_layout_register(bed->heap, &cell, &bed->cell, &error) == VARVE_OK, "layout: %s", error.detail);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* bed.h -- what the checks of placement share: expectations, a heap whose log is kept, and hands, which are mutators that
- * work on a node. All hands of a bed belong to one thread, which is in one place at a time; or one hand to each thread.
+/* bed.h -- what the checks of placement share: expectations, a heap whose log is kept, and hands, which are mutators
+ * that work on a node. All hands of a bed belong to one thread, which is in one place at a time; or one hand to each
+ * thread.
  */
 #ifndef VARVE_GUEST_BED_H
 #define VARVE_GUEST_BED_H

@@ -4,8 +4,9 @@
  *   census [ROUNDS]
  *
  * A mutator pinned to each node that this process may use fills a part of one heap, half of it garbage; then it is
- * collected, so many times (3). "wanted" are the nodes whose mutators filled a part, "pages" are those of all objects by
- * node, "home" those of them that lie on the node of their mutator or, when that has no memory, on the nearest,
+ * collected, so many times (3). "wanted" is the number of nodes whose mutators filled a part, "pages" are those of all
+ * objects by node, "home" those of them that lie on the node of their mutator or, when that has no memory, on the
+ * nearest, "sampled" are objects that were marked, one in 64, "sampled_local" those of them on the node of the worker,
  * "seconds" is the time of allocations and collections.
  */
 #include <stdio.h>
@@ -71,9 +72,11 @@ static void print(const struct bed *bed, const struct census *census, double sec
   printf("{\"pages\": {");
   for (unsigned i = 0; i < machine()->count; ++i)
     printf("%s\"%u\": %llu", i ? ", " : "", i, (unsigned long long)census->on[i]);
-  printf("}, \"total\": %llu, \"home\": %llu, \"sampled\": %llu, \"sampled_local\": %llu, \"wanted\": %u, "
-         "\"seconds\": %.6f}\n", (unsigned long long)census->total, (unsigned long long)census->home,
-         (unsigned long long)sampled, (unsigned long long)local, count_of(machine()->near), seconds);
+  printf(
+      "}, \"total\": %llu, \"home\": %llu, \"sampled\": %llu, \"sampled_local\": %llu, \"wanted\": %u, "
+      "\"seconds\": %.6f}\n",
+      (unsigned long long)census->total, (unsigned long long)census->home, (unsigned long long)sampled,
+      (unsigned long long)local, count_of(machine()->near), seconds);
 }
 
 static void open_part(struct part *part, struct bed *bed, unsigned node) {

@@ -71,7 +71,8 @@ static void expect_marked(struct bed *bed, uint64_t set) {
   varve_node_stats stats;
   for (unsigned i = 0; i < machine()->count; ++i)
     if (machine()->memory & bit(i))
-      expect(bed_node(bed, i, &stats) && stats.last_resort == ((set & bit(i)) != 0), "node %u: a last resort or not?", i);
+      expect(bed_node(bed, i, &stats) && stats.last_resort == ((set & bit(i)) != 0), "node %u: a last resort or not?",
+             i);
 }
 
 void check_last_idle(void) {

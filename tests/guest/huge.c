@@ -42,7 +42,9 @@ void check_pool(void) {
   bed_open(&bed, "heap-max=256m,huge-pages=explicit,heap-initial=%uk", 2 * count_of(homes()) * REGION_KIB);
   struct pool open = read_pool();
   for (unsigned i = 0; i < machine()->count; ++i)
-    if (homes() & bit(i)) expect(before.free[i] - open.free[i] == 2, "node %u: %ld huge pages free of %ld", i, open.free[i], before.free[i]);
+    if (homes() & bit(i))
+      expect(before.free[i] - open.free[i] == 2, "node %u: %ld huge pages free of %ld", i, open.free[i],
+             before.free[i]);
   expect(huge_use_of_heap(bed.heap).explicit >= 4 * count_of(homes()) * MIB, "the heap is not in explicit huge pages");
   expect_on(pages_of_heap(bed.heap), homes(), "explicit huge pages");
   hand_open(&hand, &bed, node);

@@ -7,7 +7,7 @@
 #include "bed.h"
 #include "checks.h"
 
-#define EACH_NEAR(node) \
+#define EACH_NEAR(node)                                    \
   for (unsigned node = 0; node < machine()->count; ++node) \
     if (machine()->near & bit(node))
 

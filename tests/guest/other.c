@@ -162,13 +162,16 @@ void check_picture(void) {
 /* ---- forbidden system calls ---------------------------------------------------------------------------------- */
 
 #define NUMBER BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr))
-#define FORBID(call)                                    \
-  BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##call, 0, 1), \
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM)
+#define FORBID(call) \
+  BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##call, 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM)
 
 /* As many containers do. */
 static void forbid_placement(void) {
-  struct sock_filter code[] = {NUMBER, FORBID(mbind), FORBID(set_mempolicy), FORBID(move_pages), FORBID(get_mempolicy),
+  struct sock_filter code[] = {NUMBER,
+                               FORBID(mbind),
+                               FORBID(set_mempolicy),
+                               FORBID(move_pages),
+                               FORBID(get_mempolicy),
                                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
   struct sock_fprog program = {.len = sizeof code / sizeof *code, .filter = code};
   expect(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "no new privileges");

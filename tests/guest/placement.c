@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* placement.c -- where the memory of a heap is, on the machine that this runs on.
  *
- *   placement                 every check (checks.h); those that do not fit the machine are skipped, with a reason
+ *   placement                 every check (checks.def); those that do not fit the machine are skipped, with a reason
  *   placement [--not] NAME... some of them; all but those
  *   placement --list          names and what must be true
  *   placement --picture       the machine, as a heap sees it
  *   --turned                  expect every page on another node than the right one: checks of nodes must fail
  *
- * Each check runs in a process of its own, some of them under numactl. Exits 1 when one failed, 77 when none could be made.
+ * Each check runs in a process of its own, some of them under numactl. Exits 1 when one failed, 77 when none could be
+ * made.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -33,7 +34,7 @@ struct check {
 
 static const struct check checks[] = {
 #define CHECK(function, name, under, what) {function, name, under, what},
-    CHECKS
+#include "checks.def"
 #undef CHECK
 };
 #define CHECK_COUNT (sizeof checks / sizeof *checks)

@@ -3,12 +3,15 @@
 #include "where.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "bed.h"
 
 enum { POLICY_BIND = 2 }; /* the kernel's name, which no header of the C library has */
 
@@ -168,7 +171,7 @@ uint64_t policy_nodes(void) {
 }
 
 void policy_end(void) {
-  if (syscall(SYS_set_mempolicy, 0, NULL, 0ul) != 0) perror("set_mempolicy"), exit(1);
+  if (syscall(SYS_set_mempolicy, 0, NULL, 0ul) != 0) fail("set_mempolicy: %s", strerror(errno));
 }
 
 void pin_to(unsigned node) {
@@ -176,7 +179,7 @@ void pin_to(unsigned node) {
   CPU_ZERO(&one);
   for (unsigned i = 0; i < CPU_SETSIZE && !CPU_COUNT(&one); ++i)
     if (CPU_ISSET(i, &machine()->node[node].cpus)) CPU_SET(i, &one);
-  if (sched_setaffinity(0, sizeof one, &one) != 0) perror("pin"), exit(1);
+  if (sched_setaffinity(0, sizeof one, &one) != 0) fail("pin: %s", strerror(errno));
 }
 
 /* ---- pages --------------------------------------------------------------------------------------------------- */
@@ -186,7 +189,7 @@ static void add_page(struct pages *pages, uintptr_t page) {
   if (pages->count == pages->room) {
     pages->room = pages->room ? 2 * pages->room : 1024;
     pages->at = realloc(pages->at, pages->room * sizeof *pages->at);
-    if (!pages->at) perror("pages"), exit(1);
+    if (!pages->at) fail("pages: %s", strerror(errno));
   }
   pages->at[pages->count++] = (void *)page;
 }
@@ -199,7 +202,7 @@ void pages_add(struct pages *pages, const void *base, size_t bytes) {
 /* Kernels differ in what they say of a page with nothing behind it; all of it is negative. */
 static void locate(struct counts *counts, void **at, size_t count) {
   int status[REGION_PAGES];
-  if (syscall(SYS_move_pages, 0, count, at, NULL, status, 0) < 0) perror("move_pages"), exit(1);
+  if (syscall(SYS_move_pages, 0, count, at, NULL, status, 0) < 0) skip("move_pages: %s", strerror(errno));
   for (size_t i = 0; i < count; ++i) {
     if (status[i] < 0 || status[i] >= (int)NODES_MAX) ++counts->missing;
     else ++counts->on[status[i]];
@@ -328,13 +331,14 @@ static void take_memory(unsigned node, size_t bytes) {
   unsigned long mask[NODES_MAX / 64 + 1] = {bit(node)};
   char *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (base == MAP_FAILED || syscall(SYS_mbind, base, bytes, POLICY_BIND, mask, NODES_MAX + 1ul, 0ul) != 0)
-    perror("fill"), exit(1);
+    fail("fill: %s", strerror(errno));
   madvise(base, bytes, MADV_HUGEPAGE);
   for (size_t at = 0; at < bytes; at += PAGE) base[at] = 1;
 }
 
 /* In pieces, for what is free changes while it is being taken. */
 void fill_node(unsigned node, size_t leave) {
+  if (free_bytes(node) >> 31) skip("node %u has too much memory to fill it", node);
   for (uint64_t left; (left = free_bytes(node)) > leave + 2 * MIB;) take_memory(node, (left - leave) / 2 + MIB);
 }
 

@@ -98,7 +98,8 @@ struct huge_use {
 };
 struct huge_use huge_use_of_heap(const varve_heap *heap);
 
-/* Take memory of a node, in this process, until so many bytes of it are left. Never asks for more than is free. */
+/* Take memory of a node, in this process, until so many bytes of it are left. Never asks for more than is free. For
+ * small virtual machines: with more than 2 GiB free the check is skipped. */
 void fill_node(unsigned node, size_t leave);
 
 /* The heap's worker threads: how many, and the processors they may run on, each alone pinned to one or not. */
