@@ -3,20 +3,17 @@
 #define _GNU_SOURCE 1
 #include "numa/affinity.h"
 
-#include <hwloc.h>
 #include <sched.h>
 
+#define KERNEL_SETS 8 /* of 1024 processors: no kernel is built for more */
+
+/* Not by hwloc, which takes memory for it: a thread that never called malloc gets a whole arena from the C library. */
 bool varve__affinity_pin(const struct varve_topology *t, unsigned cpu) {
   if (cpu >= t->cpu_count) return false;
   if (!t->real || !t->hwloc) return true;
-  hwloc_bitmap_t set = hwloc_bitmap_alloc();
-  if (!set || hwloc_bitmap_only(set, t->cpus[cpu].os_index) != 0) {
-    hwloc_bitmap_free(set);
-    return false;
-  }
-  int rc = hwloc_set_cpubind(t->hwloc, set, HWLOC_CPUBIND_THREAD | HWLOC_CPUBIND_STRICT);
-  hwloc_bitmap_free(set);
-  return rc == 0;
+  cpu_set_t set[KERNEL_SETS] = {0};
+  CPU_SET_S(t->cpus[cpu].os_index, sizeof set, set);
+  return sched_setaffinity(0, sizeof set, set) == 0;
 }
 
 unsigned varve__affinity_cpu_here(void) {
