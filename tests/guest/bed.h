@@ -62,8 +62,8 @@ bool bed_node(const struct bed *bed, unsigned node, varve_node_stats *out);
 struct hand {
   struct bed *bed;
   varve_mutator *me;
-  unsigned node;                         /* ANYWHERE: not pinned */
-  varve_handle *small, *medium, *large;  /* chains of cells */
+  unsigned node;                        /* ANYWHERE: not pinned */
+  varve_handle *small, *medium, *large; /* chains of cells */
 };
 
 /* Objects of each size; the next one of the chain, then zeroes. */

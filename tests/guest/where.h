@@ -30,11 +30,11 @@ struct node {
 struct machine {
   unsigned count; /* highest node + 1 */
   struct node node[NODES_MAX];
-  cpu_set_t allowed;  /* processors of this process when it began */
-  bool limited;       /* there are processors or memory that this process may not use */
-  uint64_t memory;    /* nodes with usable memory */
-  uint64_t ordinary;  /* of them, those that some processor belongs to; all, when there is none such */
-  uint64_t near;      /* nodes with allowed processors, usable memory or not */
+  cpu_set_t allowed; /* processors of this process when it began */
+  bool limited;      /* there are processors or memory that this process may not use */
+  uint64_t memory;   /* nodes with usable memory */
+  uint64_t ordinary; /* of them, those that some processor belongs to; all, when there is none such */
+  uint64_t near;     /* nodes with allowed processors, usable memory or not */
 };
 
 /* Read once; the same afterwards, whatever the caller pins itself to. */
@@ -88,7 +88,7 @@ struct counts pages_since(const struct counts *before, struct counts now);
 
 uint64_t mapped_bytes(void); /* address space of this process that belongs to no file */
 uint64_t free_bytes(unsigned node);
-long free_huge_pages(unsigned node); /* of 2 MiB, in the pool; -1: there is no pool */
+long free_huge_pages(unsigned node);   /* of 2 MiB, in the pool; -1: there is no pool */
 bool huge_pages_are(const char *mode); /* "always", "madvise" or "never" */
 
 /* Of /proc/self/smaps, over the heap's ranges. */
