@@ -103,8 +103,8 @@ static void count(struct thread *thread, const siginfo_t *info) {
   note_place(thread, number, info->si_call_addr);
 }
 
-/* A new thread would return into the middle of the handler: the caller makes this call again itself, with the guard off.
- * The filter lets such calls through, so only dispatch comes here. */
+/* A new thread would return into the middle of the handler: the caller makes this call again itself, with the guard
+ * off. The filter lets such calls through, so only dispatch comes here. */
 static bool starts_thread(int number) { return number == SYS_clone || number == SYS_clone3; }
 
 static void call_again(struct thread *thread, greg_t *regs, int number) {
@@ -170,10 +170,25 @@ static bool filter(void) {
   return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) == 0;
 }
 
+/* Unwinding reads tables that nobody else reads: touch every page that comes from a file. */
+static void touch_files(void) {
+  char line[512], access[8], name[256];
+  unsigned long from, to;
+  FILE *file = fopen("/proc/self/maps", "r");
+  while (file && fgets(line, sizeof line, file)) {
+    if (sscanf(line, "%lx-%lx %7s %*s %*s %*s %255s", &from, &to, access, name) != 4) continue;
+    if (access[0] != 'r' || name[0] != '/') continue;
+    for (; from < to; from += 4096) (void)*(volatile char *)from;
+  }
+  if (file) fclose(file);
+}
+
 const char *guard_open(bool trap) {
   static volatile char allowed = ALLOW;
   void *stack[4];
-  backtrace(stack, 4); /* it loads a library when first called */
+  backtrace(stack, 4);                 /* it loads a library when first called */
+  memset(threads, 0, sizeof threads); /* the guard's own page faults come before any section */
+  touch_files();
   if (!handle_signal()) return "no handler for SIGSYS";
   if (!trap && dispatch(&allowed)) return NULL;
   trapping = true;
@@ -274,8 +289,8 @@ static bool sleeps(pid_t thread) {
 }
 
 void guard_wait_for_workers(void) {
-  for (int i = 0; i < THREADS; ++i)
-    while (threads[i].worker && __atomic_load_n(&threads[i].used, __ATOMIC_ACQUIRE) && !sleeps(threads[i].id)) usleep(100);
+  for (struct thread *thread = threads; thread < threads + THREADS; ++thread)
+    while (__atomic_load_n(&thread->used, __ATOMIC_ACQUIRE) && thread->worker && !sleeps(thread->id)) usleep(100);
 }
 
 bool guard_is_worker(void) { return self && self->worker; }
@@ -294,19 +309,25 @@ uint64_t guard_count(bool workers, int number) {
   return sum;
 }
 
-/* The function an address is in; static ones need addr2line, which the filter would not let start. */
-static void print_frame(FILE *out, const char *address) {
-  char command[192], line[256] = "";
-  Dl_info own, found;
-  bool known = dladdr(address, &found) != 0, ours = dladdr(guard_begin, &own) && known && own.dli_fbase == found.dli_fbase;
-  size_t offset = known ? (size_t)(address - (const char *)found.dli_fbase) : (size_t)address;
+/* The function at an offset of this program; static ones need addr2line, which the filter would not let start. */
+static bool name_own(size_t offset, char *name, int size) {
+  char command[128];
   snprintf(command, sizeof command, "addr2line -fe /proc/%d/exe %#zx 2>/dev/null", (int)getpid(), offset - 1);
-  FILE *pipe = ours && !trapping ? popen(command, "r") : NULL;
-  if (pipe && !fgets(line, sizeof line, pipe)) line[0] = 0;
+  FILE *pipe = trapping ? NULL : popen(command, "r");
+  bool known = pipe && fgets(name, size, pipe) && name[0] != '?';
   if (pipe) pclose(pipe);
-  line[strcspn(line, "\n")] = 0;
-  const char *name = line[0] ? line : known && found.dli_sname ? found.dli_sname : "?";
-  fprintf(out, " < %s+%#zx", name, offset);
+  name[strcspn(name, "\n")] = 0;
+  return known;
+}
+
+static void print_frame(FILE *out, const char *address) {
+  char name[256] = "";
+  Dl_info own = {0}, found = {0};
+  dladdr(guard_begin, &own);
+  dladdr(address, &found);
+  size_t offset = (size_t)(address - (const char *)found.dli_fbase);
+  bool known = found.dli_fbase == own.dli_fbase && name_own(offset, name, sizeof name);
+  fprintf(out, " < %s (%#zx)", known ? name : found.dli_sname ? found.dli_sname : "?", offset);
 }
 
 void guard_print_places(FILE *out) {

@@ -16,7 +16,9 @@
 #define ARRAY_WORDS ((size_t)1 << 14)
 #define BATCH ((size_t)4096)
 #define LARGE_BYTES ((size_t)300 << 10)
+#define CHURN ((size_t)4096) /* objects between two collections that are asked for */
 #define CYCLES 20u
+#define DUE 400u
 
 struct pair {
   varve_object header;
@@ -155,9 +157,9 @@ static void external(struct part *part) {
 
 /* Some garbage, and one in eight of the table's objects anew. */
 static void churn(struct part *part, unsigned cycle) {
-  for (size_t i = 0; i < 4096; ++i) {
+  for (size_t i = 0; i < CHURN; ++i) {
     varve_word made = new_pair(part);
-    if (i % 8 == 0) part->table[(cycle * 4096u + i) % SCENE_TABLE] = made;
+    if (i % 8 == 0) part->table[(cycle * CHURN + i) % SCENE_TABLE] = made;
   }
 }
 
@@ -193,9 +195,12 @@ static void full(struct part *part) {
   else collect_all(part);
 }
 
+/* All mutators ask, and often at the same time. */
+static void both(struct part *part) { collect_newest(part); }
+
 /* By allocation: the heap decides when, and by which mutator. */
 static void due(struct part *part) {
-  for (unsigned i = 0; i < 200; ++i) churn(part, i);
+  for (unsigned i = 0; i < DUE; ++i) churn(part, i);
 }
 
 /* Wide enough that every worker has something to do. */
@@ -251,12 +256,13 @@ static void collect_once(struct part *part) {
 
 #define ROOMY "heap-max=512m,heap-initial=400m,cache-budget=512m,heap-sizing=fixed"
 #define SNUG "heap-max=64m,heap-initial=48m,cache-budget=64m,heap-sizing=fixed,parallel-min=0"
+#define TIGHT "heap-max=24m,heap-initial=24m,cache-budget=24m,heap-sizing=fixed,parallel-min=0"
 
 const struct scene SCENES[] = {
     {"alloc", "small", MILLION, NULL, NULL, alloc_small, 0, ROOMY},
     {"alloc", "spill", MILLION / 20, NULL, NULL, alloc_spill, 0, ROOMY},
     {"alloc", "medium", MILLION / 500, NULL, NULL, alloc_medium, 0, ROOMY},
-    {"alloc", "large", 100, NULL, NULL, alloc_large, 0, ROOMY},
+    {"large", "large", 100, NULL, NULL, alloc_large, 0, ROOMY},
     {"barrier", "store", MILLION, make_old, NULL, store, 0, ROOMY},
     {"barrier", "ref", MILLION, make_refs, NULL, ref_words, 0, ROOMY},
     {"barrier", "slab", MILLION, make_refs, NULL, slab_words, 0, ROOMY},
@@ -267,7 +273,8 @@ const struct scene SCENES[] = {
     {"barrier", "external", MILLION, NULL, NULL, external, 0, ROOMY},
     {"collect", "young", CYCLES, make_wide, NULL, young, CYCLES, SNUG},
     {"collect", "full", CYCLES, make_wide, NULL, full, CYCLES, SNUG},
-    {"due", "due", 200 * 4096, make_wide, NULL, due, 1, SNUG ",heap-initial=8m,heap-sizing=growth"},
+    {"collect", "both", CYCLES, make_wide, NULL, both, CYCLES, SNUG},
+    {"collect", "due", DUE * CHURN, make_wide, NULL, due, 1, TIGHT},
     {"control", "calling", 7000, NULL, NULL, calling, 0, ROOMY},
     {"control", "touching", 4, NULL, map_pages, touching, 0, ROOMY},
     {"control", "calling_worker", 1, register_caller, NULL, collect_once, 1, SNUG},
