@@ -37,6 +37,7 @@ struct result {
   uint64_t calls[2][GUARD_NUMBERS]; /* of mutators, of workers */
   uint64_t faults, own_faults;      /* of the process, of its mutators */
   uint64_t collections;
+  uint64_t barriers; /* in the last round */
 };
 
 #define FAULTS_OF_COLLECTIONS 8 /* in all rounds */
@@ -129,6 +130,13 @@ static void run_round(struct part *part, bool counted) {
   if (part->index == 0) close_section(counted);
 }
 
+/* A collection tells how many stores before it took the slow half of the barrier. */
+static void look_at_barriers(struct part *part) {
+  varve_collection_stats stats;
+  if (varve_collect(part->me) != VARVE_OK || !varve_collection_stats_get(team.heap, &stats)) die("collection");
+  result.barriers = stats.barriers;
+}
+
 static void *run_part(void *argument) {
   struct part *part = argument;
   pin(part->index);
@@ -137,6 +145,7 @@ static void *run_part(void *argument) {
   if (team.scene->prepare) team.scene->prepare(part);
   for (unsigned i = 0; i < plan.warm + plan.rounds; ++i) run_round(part, i >= plan.warm);
   wait_for_all(part);
+  if (part->index == 0) look_at_barriers(part);
   guard_leave();
   if (varve_detach(part->me) != VARVE_OK) die("detach");
   return NULL;
@@ -214,6 +223,7 @@ static const char *complaint(const struct scene *scene) {
   if (faults_count && result.faults > (scene->collections ? FAULTS_OF_COLLECTIONS : 0)) return "page faults";
   if (!scene->collections && result.collections) return "a collection came";
   if (result.collections < scene->collections * plan.rounds) return "too few collections";
+  if (result.barriers < scene->barriers * plan.mutators) return "the library was not called for first stores";
   return NULL;
 }
 

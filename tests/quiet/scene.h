@@ -42,6 +42,7 @@ struct scene {
   void (*work)(struct part *);    /* guarded, running */
   unsigned collections;           /* of one round, at least; 0: none may come */
   const char *options;
+  uint64_t barriers;              /* of all mutators in a round, at least: stores that the library was called for */
 };
 
 extern const struct scene SCENES[]; /* ends with a name of NULL */
