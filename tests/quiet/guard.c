@@ -208,8 +208,17 @@ static struct thread *take_slot(void) {
   abort();
 }
 
+/* The library's threads may be born with every signal blocked; a blocked SIGSYS would end the process. */
+static void let_signal_through(void) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGSYS);
+  pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
 static void join_as(bool worker) {
   struct thread *thread = take_slot();
+  let_signal_through();
   touch_stack();
   thread->selector = ALLOW;
   thread->worker = worker;

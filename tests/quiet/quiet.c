@@ -146,6 +146,7 @@ static void *run_part(void *argument) {
   for (unsigned i = 0; i < plan.warm + plan.rounds; ++i) run_round(part, i >= plan.warm);
   wait_for_all(part);
   if (part->index == 0) look_at_barriers(part);
+  wait_for_all(part);
   guard_leave();
   if (varve_detach(part->me) != VARVE_OK) die("detach");
   return NULL;
