@@ -123,7 +123,7 @@ static void handles(struct part *part) {
   for (uint64_t i = 0; i < MILLION / BATCH; ++i) {
     for (size_t k = 0; k < BATCH; ++k) part->handles[k] = need(varve_handle_new(part->me, part->table[k]), "handle");
     for (size_t k = 0; k < BATCH; ++k) {
-      varve_handle_set(part->me, part->handles[k], varve_handle_get(part->handles[BATCH - 1 - k]));
+      varve_handle_set(part->me, part->handles[k], varve_handle_get(part->handles[k]));
       varve_handle_free(part->me, part->handles[k]);
     }
   }

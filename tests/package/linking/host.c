@@ -14,6 +14,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -230,13 +231,27 @@ static varve_heap *make_heap(varve_layout *cell) {
   return heap;
 }
 
+/* A heap has more threads once its user was seen on several cores: use each from the first one. */
+static void stay_on_one_core(const cpu_set_t *allowed) {
+  cpu_set_t one;
+  size_t cpu = 0;
+  while (!CPU_ISSET(cpu, allowed)) ++cpu;
+  CPU_ZERO(&one);
+  CPU_SET(cpu, &one);
+  sched_setaffinity(0, sizeof one, &one);
+}
+
 static void use_heap(void) {
+  cpu_set_t allowed;
   varve_layout cell;
   varve_mutator *me;
   varve_heap *heap = make_heap(&cell);
+  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) fail("sched_getaffinity", strerror(errno));
+  stay_on_one_core(&allowed);
   if (api.varve_ffi_attach(heap, "host", &me, NULL) != VARVE_OK) fail("no mutator", "attach");
   fill(heap, me, cell);
   if (api.varve_detach(me) != VARVE_OK || api.varve_heap_destroy(heap) != VARVE_OK) fail("not destroyed", "heap");
+  sched_setaffinity(0, sizeof allowed, &allowed);
 }
 
 /* ---- what is left of them ---- */
