@@ -162,12 +162,13 @@ static inline bool heap_is_reference(const struct varve_heap *heap, varve_word w
   return space_contains(&heap->space, word) && (tags >> (word & 7) & 1); /* the range first: it predicts better */
 }
 
-/* Node 0 allocations of metadata, zeroed. */
+/* Metadata that is of no node in particular, zeroed: on that of the first allowed core. */
+static inline unsigned heap_home(const struct varve_heap *heap) { return heap->topology->cpus[0].node; }
 static inline void *heap_meta_alloc(struct varve_heap *heap, size_t bytes) {
-  return varve__meta_alloc(heap->meta, 0, bytes, 64);
+  return varve__meta_alloc(heap->meta, heap_home(heap), bytes, 64);
 }
 static inline void heap_meta_free(struct varve_heap *heap, void *p, size_t bytes) {
-  if (p) varve__meta_free(heap->meta, 0, p, bytes, 64);
+  if (p) varve__meta_free(heap->meta, heap_home(heap), p, bytes, 64);
 }
 
 /* Fill `error` (may be NULL) and return the status. */

@@ -469,7 +469,7 @@ SCAN_INLINE void drain_as(struct mark_worker *worker, bool alone) {
       do_chores(worker, next);
       get(&hot);
       learn(&hot);
-      chores = CHORE_OBJECTS;
+      chores = CHORE_OBJECTS - worker->window % 3; /* or objects that come in turns would all be sampled, or none */
     }
     visit(&hot, next);
   }

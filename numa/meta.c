@@ -239,9 +239,15 @@ static void arena_free(struct arena *a, void *p, size_t bytes, size_t alignment)
 
 struct varve_meta {
   size_t mapped; /* of this struct */
-  unsigned node_count;
-  alignas(64) struct arena arenas[]; /* one per node */
+  unsigned home;
+  unsigned opened;                     /* nodes below have been looked at */
+  bool wanted[VARVE__NODES_MAX];       /* the node has an arena of its own; the others use that of `home` */
+  alignas(64) struct arena arenas[];   /* by dense node */
 };
+
+static struct arena *arena_of(const struct varve_meta *meta, unsigned node) {
+  return (struct arena *)&meta->arenas[meta->wanted[node] ? node : meta->home];
+}
 
 static size_t plain_alignment(size_t alignment) {
   return alignment < alignof(max_align_t) ? alignof(max_align_t) : alignment;
@@ -249,11 +255,15 @@ static size_t plain_alignment(size_t alignment) {
 
 struct varve_meta *varve__meta_open(const struct varve_topology *t) {
   size_t mapped = sizeof(struct varve_meta) + t->node_count * sizeof(struct arena);
-  struct varve_meta *meta = varve__place_map(t, mapped, 0, 0);
+  struct varve_meta *meta = varve__place_map(t, mapped, 0, t->cpus[0].node);
   if (!meta) return NULL;
   meta->mapped = mapped;
-  for (; meta->node_count < t->node_count; meta->node_count++) {
-    if (arena_open(&meta->arenas[meta->node_count], t, meta->node_count)) continue;
+  meta->home = t->cpus[0].node;
+  for (; meta->opened < t->node_count; meta->opened++) {
+    unsigned node = meta->opened;
+    if (node != meta->home && t->nodes[node].cpu_count == 0) continue;
+    meta->wanted[node] = arena_open(&meta->arenas[node], t, node);
+    if (meta->wanted[node]) continue;
     varve__meta_close(meta);
     return NULL;
   }
@@ -262,18 +272,21 @@ struct varve_meta *varve__meta_open(const struct varve_topology *t) {
 
 void varve__meta_close(struct varve_meta *meta) {
   if (!meta) return;
-  for (unsigned i = meta->node_count; i > 0; i--) arena_close(&meta->arenas[i - 1]);
+  for (unsigned i = meta->opened; i > 0; i--)
+    if (meta->wanted[i - 1]) arena_close(&meta->arenas[i - 1]);
   varve__place_release(meta, meta->mapped);
 }
 
 void *varve__meta_alloc(struct varve_meta *meta, unsigned node, size_t bytes, size_t alignment) {
-  return arena_alloc(&meta->arenas[node], bytes ? bytes : 1, plain_alignment(alignment));
+  return arena_alloc(arena_of(meta, node), bytes ? bytes : 1, plain_alignment(alignment));
 }
 
 void varve__meta_free(struct varve_meta *meta, unsigned node, void *p, size_t bytes, size_t alignment) {
-  if (p) arena_free(&meta->arenas[node], p, bytes ? bytes : 1, plain_alignment(alignment));
+  if (p) arena_free(arena_of(meta, node), p, bytes ? bytes : 1, plain_alignment(alignment));
 }
 
 uint64_t varve__meta_bytes(const struct varve_meta *meta, unsigned node) {
-  return __atomic_load_n(&meta->arenas[node].bytes, __ATOMIC_RELAXED);
+  return meta->wanted[node] ? __atomic_load_n(&meta->arenas[node].bytes, __ATOMIC_RELAXED) : 0;
 }
+
+unsigned varve__meta_home(const struct varve_meta *meta) { return meta->home; }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* meta.h -- memory for the collector's own tables, counted, placed by node, and given back as a whole.
  *
- * Idea       One jemalloc arena per node, whose extents are mapped by our hooks on that node. The jemalloc is a copy
+ * Idea       One jemalloc arena for each node that allowed cores are near to (others share that of the first core), whose extents are mapped by our hooks on that node. The jemalloc is a copy
  *            with names of its own (varve_je_...), so the host's malloc stays the host's. Destroying the arenas gives
  *            everything back, also what nobody freed.
  *            Builds with VARVE_META_MALLOC (hosts that load the library at run time, sanitizers) take the memory
@@ -30,6 +30,9 @@ void varve__meta_close(struct varve_meta *meta);
 void *varve__meta_alloc(struct varve_meta *meta, unsigned node, size_t bytes, size_t alignment);
 /* NULL: nothing happens. */
 void varve__meta_free(struct varve_meta *meta, unsigned node, void *p, size_t bytes, size_t alignment);
+
+/* The node for what is of no node in particular: that of the first allowed core. */
+unsigned varve__meta_home(const struct varve_meta *meta);
 
 /* Bytes of address space this node's tables occupy, the allocator's own overhead included. */
 uint64_t varve__meta_bytes(const struct varve_meta *meta, unsigned node);

@@ -4,6 +4,10 @@
 #include "numa/place.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -14,7 +18,9 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 #define MAP_PAGES_2M (21 << 26) /* MAP_HUGE_2MB, which no header of the C library has */
-#define POLICY_PREFERRED 1       /* of the kernel's interface, like the numbers above */
+#define POLICY_PREFERRED 1       /* of the kernel's interface, like the numbers above, */
+#define POLICY_BIND 2            /* and this */
+#define RESERVE_BYTES ((uint64_t)128 << 20) /* of a node that memory is bound to; of a small one an eighth */
 #define NODE_BITS 1024u
 #define LONG_BITS (8 * sizeof(unsigned long))
 #define LOCATE_SAMPLES 16u
@@ -50,15 +56,22 @@ void varve__place_release(void *base, size_t bytes) {
   if (base) munmap(base, bytes);
 }
 
-/* "Preferred" by the system call itself: a full node spills over to those nearest to it. hwloc's form of it spills to those
- * nearest to the caller. */
-void varve__place_prefer(const struct varve_topology *t, void *base, size_t bytes, unsigned node) {
-  unsigned long mask[NODE_BITS / LONG_BITS] = {0};
-  if (!t->placed || node >= t->node_count) return;
-  size_t inside = (uintptr_t)base % page_bytes();
+static void name_node(const struct varve_topology *t, unsigned node, unsigned long *mask) {
   unsigned os_index = t->nodes[node].os_index;
-  if (os_index < NODE_BITS) mask[os_index / LONG_BITS] = 1ul << os_index % LONG_BITS;
-  if (syscall(SYS_mbind, (char *)base - inside, bytes + inside, POLICY_PREFERRED, mask, (unsigned long)NODE_BITS + 1, 0u) != 0)
+  if (os_index < NODE_BITS) mask[os_index / LONG_BITS] |= 1ul << os_index % LONG_BITS;
+}
+
+/* "Preferred" by the system call itself: a full node spills over to those nearest to it. hwloc's form of it spills to those
+ * nearest to the caller. Where memory is bound, nothing may come from elsewhere: all of our nodes are named, or the one. */
+void varve__place_prefer(const struct varve_topology *t, void *base, size_t bytes, unsigned node, unsigned how) {
+  unsigned long mask[NODE_BITS / LONG_BITS] = {0};
+  bool bound = t->policy == VARVE__POLICY_BIND;
+  if (!t->placed || node >= t->node_count) return;
+  for (unsigned n = 0; n < t->node_count; ++n)
+    if (n == node || (bound && !(how & PLACE_EXACT))) name_node(t, n, mask);
+  size_t inside = (uintptr_t)base % page_bytes();
+  if (syscall(SYS_mbind, (char *)base - inside, bytes + inside, bound ? POLICY_BIND : POLICY_PREFERRED, mask,
+              (unsigned long)NODE_BITS + 1, 0u) != 0)
     count(t, &t->place->refused);
 }
 
@@ -80,11 +93,11 @@ static bool take_pages(const struct varve_topology *t, void *base, size_t bytes)
 /* ---- pages from the administrator's pool --------------------------------------------------------------------- */
 
 /* Pages come to a place of their own first, are populated there (P4), and replace the reservation as they are. */
-static void *map_explicit(const struct varve_topology *t, size_t bytes, unsigned node) {
+static void *map_explicit(const struct varve_topology *t, size_t bytes, unsigned node, unsigned how) {
   int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_PAGES_2M;
   void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
   if (at == MAP_FAILED) return NULL;
-  varve__place_prefer(t, at, bytes, node);
+  varve__place_prefer(t, at, bytes, node, how);
   if (madvise(at, bytes, MADV_POPULATE_WRITE) == 0) return at;
   munmap(at, bytes);
   return NULL;
@@ -98,8 +111,8 @@ static void reserve_again(void *base, size_t bytes) {
                "place: the reservation at %p is lost", base);
 }
 
-static bool commit_explicit(const struct varve_topology *t, void *base, size_t bytes, unsigned node) {
-  void *at = map_explicit(t, bytes, node);
+static bool commit_explicit(const struct varve_topology *t, void *base, size_t bytes, unsigned node, unsigned how) {
+  void *at = map_explicit(t, bytes, node, how);
   if (at && mremap(at, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, base) == base) return true;
   if (at) {
     munmap(at, bytes);
@@ -119,13 +132,13 @@ static void advise_pages(const struct varve_topology *t, void *base, size_t byte
 
 static bool commit_ordinary(const struct varve_topology *t, void *base, size_t bytes, unsigned node, unsigned how) {
   if (mprotect(base, bytes, PROT_READ | PROT_WRITE) != 0) return false;
-  varve__place_prefer(t, base, bytes, node);
+  varve__place_prefer(t, base, bytes, node, how);
   advise_pages(t, base, bytes, how);
   return !(how & PLACE_POPULATE) || take_pages(t, base, bytes);
 }
 
 bool varve__place_commit(const struct varve_topology *t, void *base, size_t bytes, unsigned node, unsigned how) {
-  bool committed = (how & PLACE_EXPLICIT) && commit_explicit(t, base, bytes, node);
+  bool committed = (how & PLACE_EXPLICIT) && commit_explicit(t, base, bytes, node, how);
   if (!committed && !commit_ordinary(t, base, bytes, node, how)) {
     varve__place_decommit(base, bytes);
     return false;
@@ -148,7 +161,7 @@ void varve__place_decommit(void *base, size_t bytes) {
 
 void *varve__place_map(const struct varve_topology *t, size_t bytes, size_t alignment, unsigned node) {
   void *base = map_aligned(bytes, alignment, PROT_READ | PROT_WRITE, 0);
-  if (base) varve__place_prefer(t, base, bytes, node);
+  if (base) varve__place_prefer(t, base, bytes, node, 0);
   return base;
 }
 
@@ -186,4 +199,33 @@ struct varve_location varve__place_locate(const struct varve_topology *t, void *
   }
   where.outside = found[VARVE__NODES_MAX] != 0;
   return where;
+}
+
+/* ---- room ---------------------------------------------------------------------------------------------------- */
+
+/* The file of the node's memory, as text. No stdio: it would take memory of the host's malloc. */
+static bool read_meminfo(unsigned os_index, char *text, size_t capacity) {
+  char path[64];
+  snprintf(path, sizeof path, "/sys/devices/system/node/node%u/meminfo", os_index);
+  int file = open(path, O_RDONLY | O_CLOEXEC);
+  if (file < 0) return false;
+  ssize_t length = read(file, text, capacity - 1);
+  close(file);
+  text[length > 0 ? length : 0] = 0;
+  return length > 0;
+}
+
+/* Bytes of a line such as "Node 1 MemFree:   123 kB"; 0: there is none. */
+static uint64_t meminfo_bytes(const char *text, const char *name) {
+  const char *at = strstr(text, name);
+  return at ? strtoull(at + strlen(name), NULL, 10) * 1024 : 0;
+}
+
+bool varve__place_has_room(const struct varve_topology *t, unsigned node, size_t bytes) {
+  static const char *const counted[] = {" MemFree:", " Active(file):", " Inactive(file):", " SReclaimable:"};
+  char text[4096];
+  uint64_t room = 0, reserve = t->nodes[node].memory_bytes / 8;
+  if (!t->placed || !read_meminfo(t->nodes[node].os_index, text, sizeof text) || !strstr(text, counted[0])) return true;
+  for (unsigned i = 0; i < sizeof counted / sizeof *counted; ++i) room += meminfo_bytes(text, counted[i]);
+  return room >= bytes + (reserve < RESERVE_BYTES ? reserve : RESERVE_BYTES);
 }

@@ -28,7 +28,9 @@ enum varve_place_how {
   PLACE_SMALL = 4,    /* advise against them */
   PLACE_EXPLICIT = 8, /* take pages of 2 MiB from the administrator's pool; when it has none: as PLACE_HUGE. Base and
                          bytes are multiples of 2 MiB. Needs PLACE_POPULATE */
-  PLACE_LOCK = 16     /* lock in memory, if the process may */
+  PLACE_LOCK = 16,    /* lock in memory, if the process may */
+  PLACE_EXACT = 32    /* where memory is bound (numactl --membind): from this node and no other. The kernel ends the process
+                         when it cannot, so the caller has asked varve__place_has_room */
 };
 
 /* Make a reserved range readable and writable, on node `node` (dense) when there is room; VARVE__NODES_MAX: on no node in
@@ -36,8 +38,13 @@ enum varve_place_how {
  * @return false: the system refused, and the range is reserved as before. */
 bool varve__place_commit(const struct varve_topology *t, void *base, size_t bytes, unsigned node, unsigned how);
 
-/* Let pages of the range that have no memory yet come from the node. Whole pages: those that the range touches. */
-void varve__place_prefer(const struct varve_topology *t, void *base, size_t bytes, unsigned node);
+/* Let pages of the range that have no memory yet come from the node. Whole pages: those that the range touches. `how`:
+ * PLACE_EXACT counts. */
+void varve__place_prefer(const struct varve_topology *t, void *base, size_t bytes, unsigned node, unsigned how);
+
+/* Has the node so much memory that is free, or holds no more than copies of files, and a reserve besides? True when the
+ * system does not tell. */
+bool varve__place_has_room(const struct varve_topology *t, unsigned node, size_t bytes);
 
 /* Where the pages of a populated range are. */
 struct varve_location {

@@ -74,14 +74,14 @@ void varve__commit_hold(struct varve_space *space, uint32_t region) {
 static void touch_descriptors(struct varve_space *space, uint32_t region, unsigned node) {
   struct varve_block *first = space->blocks + (size_t)region * VARVE__REGION_BLOCKS;
   size_t bytes = VARVE__REGION_BLOCKS * sizeof *first;
-  varve__place_prefer(space->topology, first, bytes, node);
+  varve__place_prefer(space->topology, first, bytes, node, PLACE_EXACT);
   memset(first, 0, bytes);
 }
 
 /* A region's part of the bitmap and of the ranks is a whole number of pages. */
 static bool commit_side_tables(struct varve_space *space, uint32_t region, unsigned node) {
   size_t lines = (size_t)VARVE__REGION_BLOCKS * VARVE__BLOCK_LINES;
-  unsigned how = PLACE_POPULATE | (space->how & PLACE_LOCK);
+  unsigned how = PLACE_POPULATE | PLACE_EXACT | (space->how & PLACE_LOCK);
   touch_descriptors(space, region, node);
   return varve__place_commit(space->topology, space->bitmap + region * lines, lines * 8, node, how) &&
          varve__place_commit(space->topology, space->ranks + region * lines, lines * 2, node, how);
@@ -97,7 +97,7 @@ static void drop_memory(struct varve_space *space, uint32_t region) {
 
 static bool commit_on(struct varve_space *space, uint32_t region, unsigned node) {
   void *at = (void *)space_region_address(space, region);
-  if (varve__place_commit(space->topology, at, VARVE__REGION_BYTES, node, space->how) &&
+  if (varve__place_commit(space->topology, at, VARVE__REGION_BYTES, node, space->how | PLACE_EXACT) &&
       commit_side_tables(space, region, node))
     return true;
   drop_memory(space, region);
@@ -126,11 +126,18 @@ static void keep(struct varve_space *space, uint32_t region, unsigned wanted, co
   varve__place_news(space->topology);
 }
 
+/* Where memory is bound the kernel does not spill, so nodes without room are not tried. */
+static bool may_try(const struct varve_space *space, unsigned node) {
+  return space->topology->policy != VARVE__POLICY_BIND ||
+         varve__place_has_room(space->topology, node, VARVE__REGION_BYTES + VARVE__SIDE_BYTES);
+}
+
 /* Every node, the nearest first. @return false: refused, or memory came from nowhere where it is good. */
 static bool commit_nearest(struct varve_space *space, uint32_t region, unsigned wanted) {
   const struct varve_topology *t = space->topology;
   for (unsigned step = 0; step < t->node_count; ++step) {
     unsigned node = t->nodes[wanted].nearest[step];
+    if (!may_try(space, node)) continue;
     if (!commit_on(space, region, node)) return false;
     struct varve_location where = locate(space, region, node);
     if (is_good(space, &where, node)) {

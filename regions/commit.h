@@ -8,7 +8,8 @@
  *            they are elsewhere the node was full; the region is kept as memory of the node where it is and counted as
  *            spilled, unless it came from where this process shall not have memory, or from a last resort: then it goes
  *            back, and the next nearest node is tried.
- * Policies   bind: what lies outside the nodes named is never kept; when they are full the region is refused.
+ * Policies   bind: nothing comes from outside the nodes named. The kernel ends a process that it cannot serve so, so a node
+ *            is asked first how much room it has, and a reserve is left; when none has room the region is refused.
  *            interleave: region i is wanted on node i mod n, whoever asks.
  * Lock       A CHANGING region belongs to the running thread that changes it; system calls are made without the lock.
  */

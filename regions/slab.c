@@ -68,7 +68,7 @@ static size_t segment_bytes(unsigned segment) {
 static bool open_segment(struct varve_slab *slab, unsigned segment) {
   struct varve_slab_segment *at = &slab->segments[segment];
   if (at->chunks) return true;
-  at->chunks = varve__meta_alloc(slab->meta, 0, segment_bytes(segment), 64);
+  at->chunks = varve__meta_alloc(slab->meta, varve__meta_home(slab->meta), segment_bytes(segment), 64);
   if (!at->chunks) return false;
   at->available = (_Atomic uint64_t *)(at->chunks + segment_size(segment));
   at->nodes = (uint8_t *)(at->available + segment_size(segment) / 64);
@@ -100,7 +100,7 @@ void varve__slab_close(struct varve_slab *slab) {
     varve__meta_free(slab->meta, chunk->node, chunk, VARVE__CHUNK_BYTES, VARVE__CHUNK_BYTES);
   }
   for (unsigned s = 0; s < VARVE__SLAB_SEGMENTS && slab->segments[s].chunks; ++s)
-    varve__meta_free(slab->meta, 0, slab->segments[s].chunks, segment_bytes(s), 64);
+    varve__meta_free(slab->meta, varve__meta_home(slab->meta), slab->segments[s].chunks, segment_bytes(s), 64);
   memset(slab, 0, sizeof *slab);
 }
 

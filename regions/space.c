@@ -35,7 +35,7 @@ static bool reserve_tables(struct varve_space *space) {
   space->blocks = varve__place_reserve(blocks * sizeof(struct varve_block), VARVE__REGION_BYTES);
   space->regions = varve__place_reserve(state_bytes(space), PAGE);
   if (!space->bitmap || !space->ranks || !space->blocks || !space->regions) return false;
-  return varve__place_commit(space->topology, space->regions, state_bytes(space), 0, 0) &&
+  return varve__place_commit(space->topology, space->regions, state_bytes(space), space->topology->cpus[0].node, 0) &&
          varve__place_commit(space->topology, space->blocks, blocks * sizeof(struct varve_block), VARVE__NODES_MAX, 0);
 }
 

@@ -21,7 +21,7 @@ typedef struct varve_worker_stats {
   uint64_t slots_fixed;
   uint64_t groups;         /* groups this worker slid */
   uint32_t node;           /* the one it ran on: an index for varve_node_stats_get */
-  uint64_t sampled, sampled_local;       /* of the objects it marked, one in 64: how many, and how many lay on its node */
+  uint64_t sampled, sampled_local;       /* of the objects it marked, about one in 64: how many, and how many lay on its node */
   uint64_t words_moved_local;            /* of words_moved: from its own node */
   uint64_t steals_by_steps[VARVE_STATS_STEPS]; /* of steals: how far the victim's node was */
 } varve_worker_stats;
@@ -85,7 +85,7 @@ typedef struct varve_node_stats {
   uint64_t bytes_metadata;    /* the collector's own tables that are to be here: address space, with memory where it was
                                  needed; most are mark stacks for the largest graph that heap-max could hold */
   uint64_t regions_spilled;   /* ever: regions that were wanted here and got their memory elsewhere, for the node was full */
-  uint64_t sampled, sampled_local;       /* objects marked by workers of this node, one in 64; those that lay on it */
+  uint64_t sampled, sampled_local;       /* objects marked by workers of this node, about one in 64; those that lay on it */
   uint64_t words_moved, words_moved_local; /* copied by workers of this node; from memory of this node */
   uint64_t steals_by_steps[VARVE_STATS_STEPS]; /* by workers of this node; [0]: from workers of the same node */
 } varve_node_stats;
