@@ -86,7 +86,7 @@ static bool open_store_log(struct varve_heap *heap) {
   if (!heap->options.check_stores) return true;
   heap->store_log = varve__place_reserve(heap->space.bytes, VARVE__REGION_BYTES);
   return heap->store_log &&
-         varve__place_commit(heap->topology, heap->store_log, heap->space.bytes, 0, 0);
+         varve__place_commit(heap->topology, heap->store_log, heap->space.bytes, heap_home(heap), 0);
 #else
   return !heap->options.check_stores;
 #endif

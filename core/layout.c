@@ -322,8 +322,8 @@ static varve_status make_room(struct draft *draft) {
   if (draft->id >= VARVE__LAYOUTS_MAX) return refuse(draft, "65535 layouts exist already");
   if (draft->id != 1 && draft->id % COMMIT_ENTRIES) return VARVE_OK;
   uint32_t from = draft->id / COMMIT_ENTRIES * COMMIT_ENTRIES;
-  if (varve__place_commit(draft->heap->topology, table->entries + from, COMMIT_ENTRIES * sizeof *table->entries, 0,
-                          0))
+  if (varve__place_commit(draft->heap->topology, table->entries + from, COMMIT_ENTRIES * sizeof *table->entries,
+                          heap_home(draft->heap), 0))
     return VARVE_OK;
   return varve__error(draft->error, VARVE_METADATA, "the table of layouts, %u entries", draft->id);
 }

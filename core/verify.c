@@ -136,7 +136,7 @@ static bool open_maps(struct varve_verifier *v, uint32_t region) {
   size_t bytes = 2 * MAP_WORDS * sizeof(uint64_t);
   uint64_t *maps = map_of(v, STARTS, region);
   if (v->committed[region]) memset(maps, 0, bytes);
-  else v->committed[region] = varve__place_commit(v->heap->topology, maps, bytes, 0, 0);
+  else v->committed[region] = varve__place_commit(v->heap->topology, maps, bytes, heap_home(v->heap), 0);
   if (!v->committed[region]) varve__verify_damage(v, "the verifier has no memory for its maps of region %u", region);
   v->present[region] = v->committed[region];
   return v->present[region];
@@ -310,7 +310,7 @@ static uint64_t edge_hash(const varve_heap *heap, varve_object *object) {
 static bool push(struct varve_verifier *v, uint64_t address) {
   if (v->depth == v->room) {
     uint64_t *piece = v->stack + v->room;
-    if (!varve__place_commit(v->heap->topology, piece, STACK_PIECE * sizeof *piece, 0, 0)) {
+    if (!varve__place_commit(v->heap->topology, piece, STACK_PIECE * sizeof *piece, heap_home(v->heap), 0)) {
       varve__verify_damage(v, "the verifier has no memory for a stack of %zu objects", v->depth);
       return false;
     }
