@@ -20,7 +20,7 @@
 #define MAP_PAGES_2M (21 << 26) /* MAP_HUGE_2MB, which no header of the C library has */
 #define POLICY_PREFERRED 1       /* of the kernel's interface, like the numbers above, */
 #define POLICY_BIND 2            /* and this */
-#define RESERVE_BYTES ((uint64_t)128 << 20) /* of a node that memory is bound to; of a small one an eighth */
+#define RESERVE_BYTES ((uint64_t)256 << 20) /* of a node that memory is bound to; of a small one an eighth */
 #define NODE_BITS 1024u
 #define LONG_BITS (8 * sizeof(unsigned long))
 #define LOCATE_SAMPLES 16u
