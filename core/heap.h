@@ -109,8 +109,10 @@ struct varve_heap {
   /* safepoints */
   _Alignas(64) _Atomic uint32_t stop;
   _Atomic uint32_t arrivals;
-  _Atomic uint32_t sleepers;   /* mutators asleep on `stop` */
-  struct varve_lock collector, registry;
+  _Atomic uint32_t sleepers, stopper_sleeps; /* how many sleep on `stop`, and on `arrivals` */
+  _Alignas(64) _Atomic uint32_t collector;   /* who collects, and who helps: see core/safepoint.h */
+  _Atomic uint32_t losers;                   /* how many sleep on `collector` */
+  struct varve_lock registry;
   struct varve__mutator *mutators;
   _Atomic uint32_t mutator_count; /* written under the registry lock; read by anybody as a hint */
   uint32_t mutator_serial;
