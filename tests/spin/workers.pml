@@ -12,6 +12,10 @@
  *   take_order, serve, report, order_team, wait_for_reports, start_thread, close   the functions of these names
  *   park_quietly         varve__park_quietly (core/base/park.h)
  * A thread that sleeps through runs of others is every interleaving in which it does not move.
+ *
+ * What the model taught:
+ *   A thread takes its order before it reports (-DBUG_FREE_AFTER_REPORT): worker 0 may give the next at once.
+ *   A slot counts as existing when its thread is up, not before (-DBUG_NOT_UP): its first report is not one of a run.
  */
 
 #ifndef THREADS
