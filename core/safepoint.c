@@ -201,7 +201,7 @@ bool varve__safepoint_stop(struct varve__mutator *mutator, uint64_t seen) {
 
 void varve__safepoint_resume(struct varve__mutator *mutator) {
   struct varve_heap *heap = mutator->head.heap;
-  uint32_t helpers = varve__safepoint_close_roll(heap);
+  uint32_t helpers = heap->options.mutators_help ? varve__safepoint_close_roll(heap) : 0;
   if (helpers) varve__workers_dismiss(heap, helpers);
   atomic_fetch_add(&heap->stop, 1);
   park_wake_quietly(&heap->stop, &heap->sleepers, INT_MAX);

@@ -104,8 +104,9 @@ static uint32_t nearest_slot(const struct varve_heap *heap, uint32_t cpu) {
 
 /* The slots in the order in which teams take them: those that follow the requester's on its node, going round, then
  * the others; last the requester's, which is wanted only when another is missing. */
-static void line_up(const struct varve_heap *heap, unsigned os_cpu, uint8_t line[SLOTS_MAX]) {
-  uint32_t slots = heap->workers->slot_count, first = nearest_slot(heap, dense_cpu(heap->topology, os_cpu)), count = 0;
+static void line_up(const struct varve_heap *heap, uint8_t line[SLOTS_MAX]) {
+  uint32_t cpu = dense_cpu(heap->topology, varve__affinity_cpu_here());
+  uint32_t slots = heap->workers->slot_count, first = nearest_slot(heap, cpu), count = 0;
   for (unsigned far = 0; far < 2; ++far)
     for (uint32_t i = 1; i < slots; ++i) {
       uint32_t slot = (first + i) % slots;
@@ -192,14 +193,13 @@ static uint32_t team_of_mutators(struct varve_workers *workers, uint32_t enliste
 
 uint32_t varve__workers_begin(struct varve_heap *heap, uint32_t count) {
   struct varve_workers *workers = heap->workers;
-  unsigned os_cpu = varve__affinity_cpu_here();
   uint8_t line[SLOTS_MAX];
-  workers->node = varve__topology_node_of_cpu(heap->topology, os_cpu);
+  workers->node = varve__affinity_node_here(heap->topology);
   workers->active = 1;
   if (heap->options.mutators_help) {
     workers->active = team_of_mutators(workers, varve__safepoint_close_roll(heap), count);
   } else if (count > 1) {
-    line_up(heap, os_cpu, line);
+    line_up(heap, line);
     workers->active = team_of_threads(workers, line, count);
   }
   return workers->active;
@@ -270,7 +270,7 @@ void varve__workers_prepare(struct varve_heap *heap, uint32_t count) {
   struct varve_workers *workers = heap->workers;
   uint8_t line[SLOTS_MAX];
   if (count < 2 || heap->options.mutators_help) return;
-  line_up(heap, varve__affinity_cpu_here(), line);
+  line_up(heap, line);
   varve__lock_take(&workers->lock);
   start_threads(heap, line, count - 1);
   varve__lock_release(&workers->lock);
