@@ -106,11 +106,11 @@ struct varve_heap {
   struct varve_verifier *verifier;
   char *store_log; /* NULL, or a mapping as large as the heap: what was stored through the interface */
 
-  /* safepoints */
+  /* safepoints: core/safepoint.h. One line, which a stop then waits for once */
   _Alignas(64) _Atomic uint32_t stop;
   _Atomic uint32_t arrivals;
   _Atomic uint32_t sleepers, stopper_sleeps; /* how many sleep on `stop`, and on `arrivals` */
-  _Alignas(64) _Atomic uint32_t collector;   /* who collects, and who helps: see core/safepoint.h */
+  _Atomic uint32_t collector;                /* who collects, and who helps */
   _Atomic uint32_t losers;                   /* how many sleep on `collector` */
   struct varve_lock registry;
   struct varve__mutator *mutators;

@@ -162,7 +162,8 @@ static void wait_for_reports(struct varve_heap *heap) {
 static void wake(struct worker_slot *slot) { park_wake_quietly(&slot->order, &slot->asleep, 1); }
 
 /* All orders first: those who are awake begin while the others are woken. */
-static void order_team(struct varve_workers *workers) {
+static void order_team(struct varve_workers *workers, varve_worker_fn *fn) {
+  workers->fn = fn;
   atomic_store_explicit(&workers->left, workers->active - 1, memory_order_relaxed);
   for (uint32_t i = 1; i < workers->active; ++i) atomic_store(&workers->slots[workers->team[i]].order, i);
   for (uint32_t i = 1; i < workers->active; ++i) wake(&workers->slots[workers->team[i]]);
@@ -170,10 +171,10 @@ static void order_team(struct varve_workers *workers) {
 
 void varve__workers_run(struct varve_heap *heap, varve_worker_fn *fn) {
   struct varve_workers *workers = heap->workers;
-  workers->fn = fn;
-  if (workers->active > 1) order_team(workers);
+  bool alone = workers->active == 1;
+  if (!alone) order_team(workers, fn);
   fn(heap, 0);
-  if (workers->active > 1) wait_for_reports(heap);
+  if (!alone) wait_for_reports(heap);
 }
 
 /* The first in line that exist. */
