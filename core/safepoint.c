@@ -122,7 +122,7 @@ static struct varve__mutator *wait_for_arrivals(struct varve_heap *heap) {
   }
 }
 
-/* Room for as many as the policy may want. Before `stop` is odd, so that nobody waits for the resume without seeing it. */
+/* Room for as many as the policy may want. Before `stop` is odd, so that all who wait for the resume see it. */
 static void make_room(struct varve_heap *heap) {
   uint32_t most = heap->options.mutators_help ? varve__policy_workers_most(heap) : 1;
   if (most < 2) return;

@@ -2,15 +2,16 @@
 /* worker.c -- slots with orders in them, and the threads that carry them out.
  *
  * W1  A slot's order is NO_ORDER unless there is one that its thread has not taken. Worker 0 alone changes it from
- *     NO_ORDER, and only after the thread has reported the order before; the slot's thread alone changes it back, before it
- *     reports. So none is missed, overwritten or taken twice, however long a thread sleeps, and a thread that is not in the
- *     team, or starts late, or takes a seat where another mutator sat in an earlier pause, meets nothing old.
- *     The order names the index that the thread has in this run: nothing else tells it.
+ *     NO_ORDER, and only after the thread has reported the order before; the slot's thread alone changes it back,
+ *     before it reports. So none is missed, overwritten or taken twice, however long a thread sleeps, and a thread that
+ *     is not in the team, or starts late, or takes a seat where another mutator sat in an earlier pause, meets nothing
+ *     old. The order names the index that the thread has in this run: nothing else tells it.
  *
  *   order    store by worker 0 (release; pairs with the acquire of the slot's thread, which then sees fn, the team and
- *            everything that worker 0 wrote). Quiet, with `asleep`: a team that is awake is started without a system call.
- *   left     reports awaited. Set by worker 0 before the orders; each report takes one off (release; pairs with worker 0's
- *            acquire). Quiet, with `waiting`; the last one wakes.
+ *            everything that worker 0 wrote). Quiet, with `asleep`: a team that is awake is started without a system
+ *            call.
+ *   left     reports awaited. Set by worker 0 before the orders; each report takes one off (release; pairs with worker
+ *            0's acquire). Quiet, with `waiting`; the last one wakes.
  *   exists   written by running mutators under `lock`; read by worker 0, which has stopped them all since (S2).
  */
 #define _GNU_SOURCE

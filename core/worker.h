@@ -4,14 +4,15 @@
  *   varve__workers_run(heap, fn)   every active worker calls fn(heap, its index); returns when all have returned.
  *                                  What a worker wrote in one run is seen by all in the next.
  *
- * Worker 0 of a pause is the thread that asked for the collection. The others sit in slots, of which there are as many as
- * the option `workers` said at creation. Who sits there:
+ * Worker 0 of a pause is the thread that asked for the collection. The others sit in slots, of which there are as many
+ * as the option `workers` said at creation. Who sits there:
  *
  *   threads of the heap  one a slot, pinned to the slot's core, once, when it starts. Cores are spread evenly over the
- *        allowed ones. The slot nearest to the requester's core rests, and a team is made of the slots that follow it on
- *        its node, then of the others: small teams are neighbours of the requester. A thread starts when a team needs it,
- *        before the stop. Its signals are all blocked, so that no handler of the host runs on it; its name is
- *        "varve-<slot>"; its stack is as large as the host's threads have by default, for the host's functions run on it.
+ *        allowed ones. The slot nearest to the requester's core rests, and a team is made of the slots that follow it
+ *        on its node, then of the others: small teams are neighbours of the requester. A thread starts when a team
+ *        needs it, before the stop. Its signals are all blocked, so that no handler of the host runs on it; its name is
+ *        "varve-<slot>"; its stack is as large as the host's threads have by default, for the host's functions run on
+ *        it.
  *   stopped mutators     (option mutators-help) No thread is started; whoever is stopped may take a slot for the pause.
  *        How many do is known only when the world stands: see core/safepoint.h.
  *
@@ -37,8 +38,8 @@ void varve__workers_prepare(struct varve_heap *heap, uint32_t count);
 /* Begin a pause with up to `count` workers. @return how many there are, at least 1. */
 uint32_t varve__workers_begin(struct varve_heap *heap, uint32_t count);
 uint32_t varve__workers_active(const struct varve_heap *heap);
-/* In a pause: the node (dense) of the core that a worker of it runs on. Exact for threads of the heap and for the caller
- * itself; another mutator that helps may have moved. */
+/* In a pause: the node (dense) of the core that a worker of it runs on. Exact for threads of the heap that are pinned and
+ * for the caller itself; another mutator that helps may have moved, or not have told yet. */
 unsigned varve__worker_node(const struct varve_heap *heap, uint32_t worker);
 void varve__workers_run(struct varve_heap *heap, varve_worker_fn *fn);
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* help.pml -- mutators that help the collector (core/safepoint.c, core/worker.c), for the Spin model checker.
  *
- * What is checked, over every interleaving of MUTATORS threads that each ask for a collection once, with room for HELPERS
- * helpers. Before that, the first may verify, and the second may poll or be native for a while:
+ * What is checked, over every interleaving of MUTATORS threads that each ask for a collection once, with room for
+ * HELPERS helpers. Before that, the first may verify, and the second may poll or be native for a while:
  *
- *   assertions   a helper is not RUNNING, and there is none when the world runs (S4, S5); two never hold the same ticket; a
- *                pause's team carries out each order once; nobody's order is of another pause; a request is served.
+ *   assertions   a helper is not RUNNING, and there is none when the world runs (S4, S5); two never hold the same
+ *                ticket; a pause's team carries out each order once; nobody's order is of another pause; a request is
+ *                served.
  *   end states   nobody sleeps for ever: futexes are modelled as compare-and-sleep and wake-all (S6).
  *
  * Steps of the model <-> code
@@ -20,12 +21,13 @@
  * out. Every shared access is one step and sequentially consistent.
  *
  * What the model taught:
- *   Helpers must have said that they leave before the word is 0 (-DBUG_NO_LEAVE_REPORT): a straggler would take the order of
- *   the next pause's holder of the same ticket.
+ *   Helpers must have said that they leave before the word is 0 (-DBUG_NO_LEAVE_REPORT): a straggler would take the
+ *   order of the next pause's holder of the same ticket.
  *   The roll is closed and counted in one operation (-DBUG_CLOSE_LATE), also where no team is wanted
  *   (-DBUG_VERIFY_FORGETS), and all who enlisted are dismissed, not the team only (-DBUG_DISMISS_TEAM_ONLY).
  *   A holder that finds itself served must wake the losers though it stopped nobody (-DBUG_SERVED_NO_WAKE).
- * That room is made before `stop` is odd, and losers are woken for it, only makes more helpers come: nothing here can miss it.
+ * That room is made before `stop` is odd, and losers are woken for it, only makes more helpers come: nothing here can
+ * miss it.
  */
 
 #ifndef MUTATORS
@@ -35,7 +37,7 @@
 #define HELPERS 2
 #endif
 #define ODD(word) ((word) % 2 == 1)
-#define NEXT(word) (((word) + 1) % 8)     /* of a word that is only compared for equality; fewer than 8 arrive in a stop */
+#define NEXT(word) (((word) + 1) % 8)     /* of a word that is only compared; fewer than 8 arrive in a stop */
 #define WORD (held + 2 * room + 16 * taken)
 #define NO_ORDER 0
 #define LEAVE 9
@@ -142,7 +144,10 @@ inline help() {
   mine = taken;
   if
   :: room > 0 ->
-     atomic { if :: room > 0 -> room-- :: else fi; taken = mine + 1; ticket = taken; helped = true; enlisted[me] = true }
+     atomic {
+       if :: room > 0 -> room-- :: else fi;
+       taken = mine + 1; ticket = taken; helped = true; enlisted[me] = true
+     }
   :: else
   fi;
 #else
@@ -294,7 +299,10 @@ inline give(what) {
   each = 1;
   do
   :: each <= team ->
-     atomic { assert(order[each] == NO_ORDER); if :: what == LEAVE -> order[each] = LEAVE :: else -> order[each] = each fi };
+     atomic {
+       assert(order[each] == NO_ORDER);
+       if :: what == LEAVE -> order[each] = LEAVE :: else -> order[each] = each fi
+     };
      if
      :: order_sleeps[each] -> on_order[each] = false
      :: else

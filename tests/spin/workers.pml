@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* workers.pml -- orders to the heap's own threads (core/worker.c, W1), for the Spin model checker.
  *
- * PAUSES pauses of RUNS runs each, with THREADS slots of which any may be empty, be filled before a pause, or rest in it.
+ * PAUSES pauses of RUNS runs each, with THREADS slots of which any may be empty, be filled before a pause, or rest in
+ * it.
  *
  *   assertions   each member of the team runs the function of this run once, under the index it has in this run, and
  *                nobody else runs it; a thread in a run sees what worker 0 wrote before.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* test_workers.c -- the collecting threads: where they are, when they start, what they are called, what they do without;
- * and mutators that help instead. Linked so that the test sees who is started, pinned and woken, may refuse it, and says
- * where the requester is. */
+/* test_workers.c -- the collecting threads: where they are, when they start, what they are called, what they do
+ * without; and mutators that help instead. Linked so that the test sees who is started, pinned and woken, may refuse
+ * it, and says where the requester is. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
