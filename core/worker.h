@@ -38,7 +38,7 @@ void varve__workers_prepare(struct varve_heap *heap, uint32_t count);
 /* Begin a pause with up to `count` workers. @return how many there are, at least 1. */
 uint32_t varve__workers_begin(struct varve_heap *heap, uint32_t count);
 uint32_t varve__workers_active(const struct varve_heap *heap);
-/* In a pause: the node (dense) of the core that a worker of it runs on. Exact for pinned threads of the heap and for the
+/* In a pause: the node (dense) of the core that a worker of it runs on. Exact for pinned threads and for the
  * caller itself; another mutator that helps may have moved, or not have told yet. */
 unsigned varve__worker_node(const struct varve_heap *heap, uint32_t worker);
 void varve__workers_run(struct varve_heap *heap, varve_worker_fn *fn);
