@@ -20,6 +20,7 @@
 #include "numa/place.h"
 
 #define PAGE ((size_t)4096)
+#define LOCK_SPIN_PART 20u
 
 /* The heap and its topology in one mapping. */
 struct heap_memory {
@@ -71,6 +72,13 @@ static varve_status open_space(struct varve_heap *heap, varve_error *error) {
   return VARVE_OK;
 }
 
+/* The locks that running mutators meet. Who holds one is soon done, so they are polled for a part of what other waits are. */
+static void set_spins(struct varve_heap *heap) {
+  uint32_t spin = heap->options.spin / LOCK_SPIN_PART;
+  varve__space_set_spin(&heap->space, spin);
+  heap->registry.spin = heap->remembered.lock.spin = heap->stats_lock.spin = heap->settings.spin = spin;
+}
+
 static varve_status populate(struct varve_heap *heap, varve_error *error) {
   uint32_t wanted = varve__policy_initial_regions(heap), got = varve__placing_populate(heap, wanted);
   if (got < wanted)
@@ -117,8 +125,12 @@ varve_status varve_heap_create(const varve_options *options, varve_heap **out, v
   if (status == VARVE_OK) status = open_space(heap, error);
   if (status == VARVE_OK) status = open_tables(heap, error);
   if (status == VARVE_OK) status = populate(heap, error);
-  if (status == VARVE_OK) *out = heap;
-  else close_heap(heap);
+  if (status != VARVE_OK) {
+    close_heap(heap);
+    return status;
+  }
+  set_spins(heap);
+  *out = heap;
   return status;
 }
 

@@ -115,11 +115,13 @@ struct varve_heap {
   struct varve_verifier *verifier;
   char *store_log; /* NULL, or a mapping as large as the heap: what was stored through the interface */
 
-  /* safepoints */
+  /* safepoints: core/safepoint.h. One line, which a stop then waits for once */
   _Alignas(64) _Atomic uint32_t stop;
   _Atomic uint32_t arrivals;
-  _Atomic uint32_t sleepers;   /* mutators asleep on `stop` */
-  struct varve_lock collector, registry;
+  _Atomic uint32_t sleepers, stopper_sleeps; /* how many sleep on `stop`, and on `arrivals` */
+  _Atomic uint32_t collector;                /* who collects, and who helps */
+  _Atomic uint32_t losers;                   /* how many sleep on `collector` */
+  struct varve_lock registry;
   struct varve__mutator *mutators;
   _Atomic uint32_t mutator_count; /* written under the registry lock; read by anybody as a hint */
   uint32_t mutator_serial;

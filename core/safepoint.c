@@ -7,6 +7,14 @@
 
 #include "core/base/check.h"
 #include "core/base/clock.h"
+#include "core/policy.h"
+#include "core/worker.h"
+
+/* The collector word: HELD, then the room for helpers, then the tickets given. */
+#define HELD 1u
+#define ROOM_STEP 2u
+#define ROOM_MASK (0xffu * ROOM_STEP) /* one less than the most workers */
+#define TICKET_STEP 0x200u
 
 static void store_limit(struct varve__mutator *mutator, uintptr_t limit) {
   __atomic_store_n(&mutator->head.limit, limit, __ATOMIC_SEQ_CST);
@@ -14,26 +22,31 @@ static void store_limit(struct varve__mutator *mutator, uintptr_t limit) {
 
 static bool stop_is_wanted(const struct varve_heap *heap) { return atomic_load(&heap->stop) & 1; }
 
-/* Sleep while `stop` is odd. The sleeper count lets resume skip the wake-up call when nobody sleeps: a sleeper counts
- * itself, then looks at stop again; resume changes stop, then looks at the count. */
+/* Not running: enlist and help, if there is room. @return false: there is none. */
+static bool help(struct varve_heap *heap) {
+  uint32_t word = atomic_load(&heap->collector);
+  while (word & ROOM_MASK)
+    if (atomic_compare_exchange_weak(&heap->collector, &word, word - ROOM_STEP + TICKET_STEP)) {
+      varve__worker_help(heap, word / TICKET_STEP + 1);
+      return true;
+    }
+  return false;
+}
+
+/* Wait while `stop` is odd. Its partner is resume, which changes it and then looks at the sleepers. */
 static void wait_for_resume(struct varve_heap *heap) {
-  uint32_t stop = atomic_load(&heap->stop);
-  for (uint32_t i = 0; (stop & 1) && i < heap->options.spin; ++i) {
-    park_pause();
-    stop = atomic_load(&heap->stop);
-  }
-  while (stop & 1) {
-    atomic_fetch_add(&heap->sleepers, 1);
-    varve__park_sleep(&heap->stop, stop);
-    atomic_fetch_sub(&heap->sleepers, 1);
-    stop = atomic_load(&heap->stop);
+  uint32_t spins = 0, stop;
+  while ((stop = atomic_load(&heap->stop)) & 1) {
+    if (help(heap)) continue;
+    if (spins++ < heap->options.spin) park_pause();
+    else varve__park_quietly(&heap->stop, &heap->sleepers, stop);
   }
 }
 
-/* Tell the collector that one more has left RUNNING. It may sleep on `arrivals`. */
+/* Tell the collector that one more has left RUNNING. Its partner is wait_for_arrivals. */
 static void notify_arrival(struct varve_heap *heap) {
   atomic_fetch_add(&heap->arrivals, 1);
-  varve__park_wake(&heap->arrivals, 1);
+  park_wake_quietly(&heap->arrivals, &heap->stopper_sleeps, 1);
 }
 
 static void leave_running(struct varve__mutator *mutator, uint32_t state) {
@@ -105,8 +118,20 @@ static struct varve__mutator *wait_for_arrivals(struct varve_heap *heap) {
     if (!(running = find_running(heap))) return last;
     last = running;
     if (spins++ < heap->options.spin) park_pause();
-    else varve__park_sleep(&heap->arrivals, arrivals);
+    else varve__park_quietly(&heap->arrivals, &heap->stopper_sleeps, arrivals);
   }
+}
+
+/* Room for as many as the policy may want. Before `stop` is odd, so that all who wait for the resume see it. */
+static void make_room(struct varve_heap *heap) {
+  uint32_t most = heap->options.mutators_help ? varve__policy_workers_most(heap) : 1;
+  if (most < 2) return;
+  atomic_store(&heap->collector, HELD + (most - 1) * ROOM_STEP);
+  park_wake_quietly(&heap->collector, &heap->losers, INT_MAX);
+}
+
+uint32_t varve__safepoint_close_roll(struct varve_heap *heap) {
+  return atomic_fetch_and(&heap->collector, ~ROOM_MASK) / TICKET_STEP;
 }
 
 static void poke_all(struct varve_heap *heap, const struct varve__mutator *self) {
@@ -119,6 +144,7 @@ static void stop_world(struct varve__mutator *self) {
   atomic_store(&self->state, MUTATOR_PARKED);
   varve__lock_take(&heap->registry);
   uint64_t begin = varve__clock_ns();
+  make_room(heap);
   atomic_fetch_add(&heap->stop, 1);
   poke_all(heap, self);
   struct varve__mutator *last = wait_for_arrivals(heap);
@@ -127,33 +153,60 @@ static void stop_world(struct varve__mutator *self) {
   if (last) memcpy(heap->current.slowest, last->name, sizeof last->name);
 }
 
-/* Losers of the collector lock wait in PARKED, so that the winner does not wait for them. */
-static void take_collector_lock(struct varve__mutator *mutator) {
-  struct varve_heap *heap = mutator->head.heap;
-  if (varve__lock_try(&heap->collector)) return;
+/* ---- one collector at a time ---- */
+
+static bool try_collector(struct varve_heap *heap) {
+  uint32_t nobody = 0;
+  return atomic_compare_exchange_strong(&heap->collector, &nobody, HELD);
+}
+
+static void release_collector(struct varve_heap *heap) {
+  atomic_store(&heap->collector, 0);
+  park_wake_quietly(&heap->collector, &heap->losers, INT_MAX);
+}
+
+/* Until we are the collector, or are served (S6). */
+static bool wait_for_collector(struct varve_heap *heap, uint64_t seen) {
+  for (uint32_t spins = 0;;) {
+    uint32_t word = atomic_load(&heap->collector);
+    if (atomic_load(&heap->collections) != seen) return false;
+    if (help(heap)) continue;
+    if (!word && try_collector(heap)) return true;
+    if (!word) continue;
+    if (spins++ < heap->options.spin) park_pause();
+    else varve__park_quietly(&heap->collector, &heap->losers, word);
+  }
+}
+
+/* Losers wait in PARKED, so that the winner does not wait for them. */
+static bool take_collector(struct varve__mutator *mutator, uint64_t seen) {
+  if (try_collector(mutator->head.heap)) return true;
   leave_running(mutator, MUTATOR_PARKED);
-  varve__lock_take(&heap->collector);
+  bool taken = wait_for_collector(mutator->head.heap, seen);
   return_to_running(mutator, MUTATOR_PARKED);
+  return taken;
 }
 
 bool varve__safepoint_stop(struct varve__mutator *mutator, uint64_t seen) {
   struct varve_heap *heap = mutator->head.heap;
-  take_collector_lock(mutator);
-  if (atomic_load(&heap->collections) != seen) { /* somebody collected since: served */
-    varve__lock_release(&heap->collector);
-    varve__safepoint_park(mutator);
-    return false;
+  bool taken = take_collector(mutator, seen);
+  if (taken && atomic_load(&heap->collections) == seen) {
+    stop_world(mutator);
+    return true;
   }
-  stop_world(mutator);
-  return true;
+  if (taken) release_collector(heap); /* somebody collected since: served */
+  varve__safepoint_park(mutator);
+  return false;
 }
 
 void varve__safepoint_resume(struct varve__mutator *mutator) {
   struct varve_heap *heap = mutator->head.heap;
+  uint32_t helpers = heap->options.mutators_help ? varve__safepoint_close_roll(heap) : 0;
+  if (helpers) varve__workers_dismiss(heap, helpers);
   atomic_fetch_add(&heap->stop, 1);
-  if (atomic_load(&heap->sleepers)) varve__park_wake(&heap->stop, INT_MAX);
-  atomic_store(&mutator->state, MUTATOR_RUNNING); /* nobody can stop the world: we hold the collector lock */
+  park_wake_quietly(&heap->stop, &heap->sleepers, INT_MAX);
+  atomic_store(&mutator->state, MUTATOR_RUNNING); /* nobody can stop the world: the collector word is ours */
   varve__lock_release(&heap->registry);
-  varve__lock_release(&heap->collector);
+  release_collector(heap);
   varve__safepoint_restore_limit(mutator);
 }

@@ -71,6 +71,11 @@ bool varve__space_open(struct varve_space *space, const struct varve_topology *t
   return true;
 }
 
+void varve__space_set_spin(struct varve_space *space, uint32_t spin) {
+  space->lock.spin = spin;
+  for (unsigned n = 0; n < space->topology->node_count; ++n) space->node[n].opening.spin = spin;
+}
+
 void varve__space_close(struct varve_space *space) {
   size_t lines = space->bytes >> VARVE__LINE_SHIFT, blocks = space->bytes >> VARVE__BLOCK_SHIFT;
   varve__place_release((void *)space->base, space->bytes);

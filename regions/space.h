@@ -162,6 +162,8 @@ struct varve_space {
 bool varve__space_open(struct varve_space *space, const struct varve_topology *topology, uint64_t limit_bytes,
                        unsigned how);
 void varve__space_close(struct varve_space *space);
+/* How long its locks are polled (park.h). */
+void varve__space_set_spin(struct varve_space *space, uint32_t spin);
 /* commit.c. Commit one region ahead, preferably on the node. Any number of threads at a time. False: no memory. */
 bool varve__space_populate(struct varve_space *space, unsigned node);
 

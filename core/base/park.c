@@ -17,14 +17,20 @@ void varve__park_wake(_Atomic uint32_t *word, int count) {
   syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
 }
 
-uint32_t varve__park_until_changed(_Atomic uint32_t *word, uint32_t value, uint32_t spin) {
+void varve__park_quietly(_Atomic uint32_t *word, _Atomic uint32_t *sleepers, uint32_t value) {
+  atomic_fetch_add(sleepers, 1);
+  if (atomic_load(word) == value) varve__park_sleep(word, value);
+  atomic_fetch_sub(sleepers, 1);
+}
+
+uint32_t varve__park_while(_Atomic uint32_t *word, _Atomic uint32_t *sleepers, uint32_t value, uint32_t spin) {
   uint32_t now;
   for (uint32_t i = 0; i < spin; ++i) {
     now = atomic_load_explicit(word, memory_order_acquire);
     if (now != value) return now;
     park_pause();
   }
-  while ((now = atomic_load_explicit(word, memory_order_acquire)) == value) varve__park_sleep(word, value);
+  while ((now = atomic_load(word)) == value) varve__park_quietly(word, sleepers, value);
   return now;
 }
 
@@ -36,7 +42,8 @@ bool varve__lock_try(struct varve_lock *lock) {
 }
 
 void varve__lock_slow(struct varve_lock *lock) {
-  for (int i = 0; i < 200; ++i) {
+  uint32_t spin = lock->spin ? lock->spin : VARVE__LOCK_SPIN;
+  for (uint32_t i = 0; i < spin; ++i) {
     if (varve__lock_try(lock)) return;
     park_pause();
   }

@@ -14,6 +14,9 @@
  * @test young timeout=300 --threads 1 --ops 80000 --seed 7 --options move-everything=0,stress=10
  * @test old timeout=300 --threads 4 --ops 150000 --seed 8 --workers 3 --heap 64m --budget 20000 --options stress=3000
  * @test ageless model --ops 300000 --seed 9 --options ages=0
+ * @test help quick --ops 60000 --threads 3 --workers 3 --seed 10 --options mutators-help=1,stress=150
+ * @test helpers timeout=300 --ops 300000 --threads 4 --workers 4 --seed 11 --options mutators-help=1,stress=500
+ * @test helpless timeout=300 --ops 100000 --threads 2 --workers 3 --seed 12 --options mutators-help=1,spin=0
  * @test plain long,timeout=300 --ops 2000000 --heap 256m --budget 50000 --options move-everything=0,verify=0,poison=0
  *
  * Every thread plays random operations on the heap and does the same to its shadow graph (support/shadow.h). At every

@@ -13,11 +13,12 @@
  * Steps of the model <-> code
  *   stop, sleepers       the heap's stop word: odd while a stop is wanted or in force; the futex of the parked, and
  *                        how many may sleep on it
- *   arrivals             the futex word of the stopper
- *   collector, registry  the collector lock, and the lock of the list of mutators
+ *   arrivals, stopper_sleeps  the futex word of the stopper, and whether it may sleep
+ *   collector, losers    the collector word, here 0 or HELD (help.pml has the rest), and how many may sleep on it
+ *   registry             the lock of the list of mutators
  *   state, limit, cursor, tlab_end   fields of a mutator; limit is the only one that others write while it runs
  *   wait_for_resume, notify (notify_arrival), leave_running, return_to_running, restore_limit, park, native_enter,
- *   native_leave, stop_world, take_collector_lock    the functions of these names in safepoint.c
+ *   native_leave, stop_world, take_collector, release_collector    the functions of these names in safepoint.c
  *   wait_for_mutators    wait_for_arrivals
  *   resume_world         varve__safepoint_resume
  *   request              varve__safepoint_stop, and varve__collect around it
@@ -33,8 +34,8 @@
  * What the model taught:
  *   A thread that waits for the registry lock must not count as RUNNING (-DBUG_DETACH_RUNNING). The same holds for
  *   every other lock that the collector holds while it waits for mutators.
- *   A loser waits for the collector lock in PARKED (-DBUG_LOSER_RUNNING), and looks at the collection count after it
- *   has the lock (-DBUG_NO_COLLAPSE): while it waited a collection may have served it.
+ *   A loser waits for the collector word in PARKED (-DBUG_LOSER_RUNNING), and looks at the collection count also after
+ *   the word is its own (-DBUG_NO_COLLAPSE): since its last look a collection may have served it.
  *   restore_limit need not park when it finds stop odd: its thread is RUNNING, so the stop cannot be complete, and the
  *   limit that it leaves at 0 makes the next allocation or poll park.
  *
@@ -61,7 +62,8 @@ byte stop = 0;
 byte arrivals = 0;
 bit collector = 0;
 bit registry = 0;
-byte sleepers = 0;
+byte sleepers = 0, losers = 0;
+bit stopper_sleeps = 0;
 byte collections = 0;
 
 mtype state[MUTATORS] = ABSENT;
@@ -75,6 +77,7 @@ bool in_heap[MUTATORS];
 bool fresh[MUTATORS];        /* the TLAB was taken after the last collection */
 bool poked[MUTATORS];        /* the stop in force has written this limit */
 bool asleep[MUTATORS];       /* in futex_wait on stop */
+bool losing[MUTATORS];       /* in futex_wait on collector */
 bool stopper_asleep = false; /* in futex_wait on arrivals */
 
 inline lock(word) { atomic { word == 0 -> word = 1 } }
@@ -87,12 +90,22 @@ inline touch() {
 
 /* ---- sleeping ---------------------------------------------------------------------------------------------- */
 
-/* Tell the stopper that a state changed. Waking is one system call, always made. */
+/* Tell the stopper that a state changed; wake it if it may sleep. */
 inline notify() {
+#ifdef BUG_NOTIFY_LOOKS_FIRST
+  if
+  :: stopper_sleeps -> arrivals = NEXT(arrivals); stopper_asleep = false
+  :: else -> arrivals = NEXT(arrivals)
+  fi
+#else
 #ifndef BUG_NOTIFY_NO_COUNT
   arrivals = NEXT(arrivals);
 #endif
-  stopper_asleep = false
+  if
+  :: stopper_sleeps -> stopper_asleep = false
+  :: else
+  fi
+#endif
 }
 
 /* Sleep until stop is even. A sleeper counts itself, then compares; resume changes stop, then looks at the count. */
@@ -261,8 +274,15 @@ inline wait_for_mutators() {
      if
      :: each == MUTATORS -> break
      :: else ->
+#ifdef BUG_SLEEP_UNCOUNTED
         atomic { if :: arrivals == mine -> stopper_asleep = true :: else fi };
-        !stopper_asleep
+        stopper_sleeps = 1;
+#else
+        stopper_sleeps = 1;
+        atomic { if :: arrivals == mine -> stopper_asleep = true :: else fi };
+#endif
+        !stopper_asleep;
+        stopper_sleeps = 0
      fi
   od;
   each = 0;
@@ -342,19 +362,46 @@ inline resume_world() {
 #endif
   state[me] = RUNNING;
   unlock(registry);
-  unlock(collector);
+  release_collector();
   restore_limit()
 }
 
-/* Losers wait for the lock in PARKED, so that the winner does not wait for them. */
-inline take_collector_lock() {
+inline release_collector() {
+  collector = 0;
   if
-  :: atomic { collector == 0 -> collector = 1 }
-  :: atomic { collector == 1 -> skip };
+#ifdef BUG_RELEASE_NO_WAKE
+  :: true
+#else
+  :: losers > 0 -> atomic { for (each : 0 .. MUTATORS - 1) { losing[each] = false } each = 0 }
+  :: else
+#endif
+  fi
+}
+
+/* Until the collector word is ours, `got`, or a collection has served us. */
+inline wait_for_collector() {
+  do
+  :: collections != wanted -> break
+  :: else ->
+     if
+     :: atomic { collector == 0 -> collector = 1; got = true }; break
+     :: atomic { collector == 1 -> losers++ };
+        atomic { if :: collector == 1 -> losing[me] = true :: else fi };
+        !losing[me];
+        losers--
+     fi
+  od
+}
+
+/* Losers wait in PARKED, so that the winner does not wait for them. */
+inline take_collector() {
+  if
+  :: atomic { collector == 0 -> collector = 1; got = true }
+  :: atomic { collector == 1 -> got = false };
 #ifndef BUG_LOSER_RUNNING
      leave_running(PARKED);
 #endif
-     lock(collector);
+     wait_for_collector();
      return_to_running(PARKED)
   fi
 }
@@ -362,15 +409,19 @@ inline take_collector_lock() {
 /* Ask for a collection; come back when one has begun and ended after the request. */
 inline request() {
   wanted = collections;
-  take_collector_lock();
+  take_collector();
   if
 #ifndef BUG_NO_COLLAPSE
-  :: collections != wanted ->
-     unlock(collector);
+  :: !got || collections != wanted ->
+     if
+     :: got -> release_collector()
+     :: else
+     fi;
      park()
   :: else ->
 #else
-  :: true ->
+  :: !got -> park()
+  :: else ->
 #endif
      stop_world();
      assert(collections == wanted);
@@ -378,7 +429,8 @@ inline request() {
      resume_world()
   fi;
   assert(collections != wanted);
-  wanted = 0
+  wanted = 0;
+  got = false
 }
 
 /* ---- the threads ------------------------------------------------------------------------------------------- */
@@ -387,6 +439,7 @@ inline request() {
 
 proctype mutator(byte me) {
   byte seen = 0, mine = 0, each = 0, wanted = 0, ops = 0;
+  bool got = false;
   if
   :: state[me] == ABSENT -> attach()
   :: else
@@ -433,6 +486,7 @@ end:
 
 proctype requester(byte me) {
   byte seen = 0, mine = 0, each = 0, wanted = 0;
+  bool got = false;
   request();
   detach()
 }

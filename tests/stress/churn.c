@@ -6,6 +6,8 @@
  * @test crowd stress --threads 16 --rounds 60
  * @test crowd_spin0 stress --threads 8 --rounds 60 --options spin=0,workers=3
  * @test storm stress --options stress=300
+ * @test help stress --threads 8 --rounds 60 --options mutators-help=1,workers=4
+ * @test help_spin0 stress --threads 12 --rounds 60 --options mutators-help=1,workers=8,spin=0,stress=400
  *
  *   churn [--threads T] [--rounds R] [--seed S] [--options LIST]
  *
