@@ -27,9 +27,9 @@ struct fixer {
   struct fix_waiting ring[FIX_RING];
   uint32_t at, last_block;
   uint64_t fixed, moved_words, in_place_words, groups;
+  struct varve_visitor visitor;
   unsigned node;        /* of the worker; */
   uint64_t local_words; /* of moved_words: from there */
-  struct varve_visitor visitor;
 };
 
 /* What loops keep in registers. Functions outside them work on the fixer: fix_put comes before them, fix_get after. */
