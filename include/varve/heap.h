@@ -9,7 +9,8 @@
 
 VARVE_BEGIN
 
-/** Reserve a heap's address space and populate its initial size. Starts no thread.
+/** Reserve a heap's address space and populate its initial size: from 128 MiB on with all workers, for which threads are started;
+ * otherwise it starts none.
  *
  * @param options  NULL: defaults. The environment variable VARVE_OPTIONS is applied on top (not in a set-uid
  *                 process). Copied; may be freed afterwards.

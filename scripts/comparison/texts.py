@@ -29,8 +29,9 @@ REPRODUCE = """## How to reproduce
 ./scripts/bench peers              # the whole programs, for hours;  --quick: smaller, for minutes
 ./scripts/bench --json targets >targets.json
 ./scripts/bench --json young barrier notes >ages.json
-./scripts/report.py --targets targets.json --ages ages.json --peers build/peers.jsonl --plots plots --notes notes.md \\
-    >BENCHMARKS.md
+./scripts/numa --out numa.json     # pages under policies of numactl, in virtual machines where there is one node only
+./scripts/report.py --targets targets.json --ages ages.json --numa numa.json --peers build/peers.jsonl --plots plots \\
+    --notes notes.md >BENCHMARKS.md
 ```"""
 
 TARGETS = """## The collector's own paths
@@ -161,7 +162,7 @@ or, of those without a bound, Varve does not at the size that they are compared 
 
 NOT_MEASURED = """## Not measured
 
-{unless_peers}More than two threads; more than one node; long-running fragmentation, for hours; tail latencies on an
+{unless_peers}More than two threads; time on more than one node; long-running fragmentation, for hours; tail latencies on an
 oversubscribed machine."""
 
 RAW = """## Raw data
