@@ -17,6 +17,8 @@
  * @test help quick --ops 60000 --threads 3 --workers 3 --seed 10 --options mutators-help=1,stress=150
  * @test helpers timeout=300 --ops 300000 --threads 4 --workers 4 --seed 11 --options mutators-help=1,stress=500
  * @test helpless timeout=300 --ops 100000 --threads 2 --workers 3 --seed 12 --options mutators-help=1,spin=0
+ * @test nodes quick --ops 60000 --threads 3 --workers 3 --seed 13 --machine "numa:4 core:1 pu:1" --options stress=200
+ * @test crowded timeout=300 --ops 150000 --threads 4 --workers 3 --heap 8m --seed 14 --machine "numa:4 core:1 pu:1"
  * @test plain long,timeout=300 --ops 2000000 --heap 256m --budget 50000 --options move-everything=0,verify=0,poison=0
  *
  * Every thread plays random operations on the heap and does the same to its shadow graph (support/shadow.h). At every
@@ -24,7 +26,10 @@
  * reachable object is compared. A difference prints seed, operation, object and options, and aborts.
  *
  *   model [--seed S] [--ops N] [--threads T] [--workers W] [--heap SIZE] [--budget NODES] [--options "a=1,b=2"]
+ *         [--machine "numa:4 core:2 pu:1"]
  *
+ * --machine describes another machine to hwloc: threads are then on the nodes that their processors have there, and
+ * regions of several nodes lie beside each other.
  * N is the total over all threads. The seed may also come from VARVE_TEST_SEED. One thread replays exactly.
  * Useful lines (model16 is the same with a granule of 16):
  *
@@ -903,13 +908,14 @@ static uint64_t number(int argc, char **argv, const char *name, uint64_t otherwi
 }
 
 static void check_arguments(int argc, char **argv) {
-  static const char *const names[] = {"--seed", "--ops", "--threads", "--workers", "--heap", "--budget", "--options"};
+  static const char *const names[] = {"--seed", "--ops", "--threads", "--workers", "--heap", "--budget", "--options",
+                                      "--machine"};
   for (int i = 1; i < argc; i += 2) {
     bool known = false;
     for (size_t j = 0; j < sizeof names / sizeof names[0]; ++j) known |= strcmp(argv[i], names[j]) == 0;
     if (known && i + 1 < argc) continue;
     fprintf(stderr, "usage: %s [--seed S] [--ops N] [--threads T] [--workers W] [--heap SIZE] [--budget NODES]"
-                    " [--options LIST]\n", argv[0]);
+                    " [--options LIST] [--machine TEXT]\n", argv[0]);
     exit(2);
   }
 }
@@ -937,6 +943,7 @@ int main(int argc, char **argv) {
   model.threads = (unsigned)number(argc, argv, "--threads", 2);
   model.budget = number(argc, argv, "--budget", 2000);
   if (model.threads < 1 || model.threads > 64) return 2;
+  if (argument(argc, argv, "--machine")) setenv("HWLOC_SYNTHETIC", argument(argc, argv, "--machine"), 1);
   default_options(&model);
   read_options(&model, argc, argv);
   model.players = calloc(model.threads, sizeof *model.players);
