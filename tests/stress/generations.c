@@ -3,7 +3,7 @@
  *
  * @test default quick
  * @test moving stress --options move-everything=1
- * @test holes stress --rounds 1500 --options stress=400
+ * @test holes stress --rounds 500 --options stress=400
  * @test lonely stress --rounds 1500 --options workers=1,heap-max=32m
  * @test ageless stress --options ages=0
  * @test crowd stress,timeout=300 --threads 12 --rounds 400 --options heap-max=96m
