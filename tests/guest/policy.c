@@ -63,7 +63,7 @@ static void expect_threads(struct hand *hand) {
   CPU_XOR(&outside, &threads.cpus, &machine()->allowed);
   CPU_AND(&outside, &outside, &threads.cpus);
   expect(threads.count > 0 || allowed == 1, "no worker threads, though %u processors are allowed", allowed);
-  expect(threads.count < allowed || allowed == 1, "%u worker threads for %u processors", threads.count, allowed);
+  expect(threads.count <= allowed, "%u worker threads for %u processors", threads.count, allowed);
   expect(threads.unpinned == 0, "%u worker threads of %u are not pinned to one processor", threads.unpinned,
          threads.count);
   expect((unsigned)CPU_COUNT(&threads.cpus) == threads.count, "worker threads share processors");
