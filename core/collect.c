@@ -18,6 +18,7 @@
 #include "core/base/check.h"
 #include "core/base/clock.h"
 #include "core/compact.h"
+#include "core/hash.h"
 #include "core/heap.h"
 #include "core/mark.h"
 #include "core/mutator.h"
@@ -129,6 +130,7 @@ static void plan(struct varve_heap *heap, bool emergency) {
 
 /* When nothing moves there is nothing to fix. */
 static void slide(struct varve_heap *heap) {
+  varve__hashes_follow(heap);
   if (!heap->plan->group_count && !heap->plan->large_count) return;
   varve__compact_begin(heap);
   varve__workers_run(heap, varve__compact_slide_worker);

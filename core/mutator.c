@@ -54,7 +54,8 @@ static void name_mutator(struct varve__mutator *mutator, const char *name, uint3
 }
 
 static void list_mutator(struct varve_heap *heap, struct varve__mutator *mutator, const char *name) {
-  name_mutator(mutator, name, ++heap->mutator_serial);
+  mutator->serial = ++heap->mutator_serial;
+  name_mutator(mutator, name, mutator->serial);
   mutator->next = heap->mutators;
   heap->mutators = mutator;
   ++heap->mutator_count;

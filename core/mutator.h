@@ -35,6 +35,8 @@ struct varve__mutator {
   struct varve_remembered_list *remembered; /* where it lists objects; NULL: none yet */
   uint64_t barriers;                /* stores since the last collection that took the barrier's slow half */
   uint32_t slow_allocations;        /* for the stress period */
+  uint32_t serial;                  /* its number, from 1 */
+  uint64_t hashes_given;            /* identity hashes that came from it */
   varve_status status;              /* why the last allocation failed */
   bool satisfied;                   /* its last own collection left room for what it wanted */
   bool took_all;                    /* and took all epochs */
