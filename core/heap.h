@@ -6,8 +6,8 @@
  * end of a pause, read by anybody under `stats_lock`.
  *
  * Locks, in rank order: collector, registry, roots, layouts, settings, hash stripes, remembered.lock, space.lock,
- * stats_lock. A pause holds `settings` from its beginning to its end, so that options change between pauses only. What varve_heap_set may
- * change is read with heap_setting outside pauses.
+ * stats_lock. A pause holds `settings` from its beginning to its end, so that options change between pauses only. What
+ * varve_heap_set may change is read with heap_setting outside pauses.
  */
 #ifndef VARVE_CORE_HEAP_H
 #define VARVE_CORE_HEAP_H

@@ -27,5 +27,6 @@
 #include "varve/stats.h"
 #include "varve/store.h"
 #include "varve/types.h"
+#include "varve/walk.h"
 
 #endif
