@@ -58,6 +58,8 @@ static inline void mutator_close_block(struct varve_space *space, uint32_t block
 void varve__mutator_retire(struct varve__mutator *mutator);
 /* Let others have the unused blocks of its open region. Owner, running or in detach. */
 void varve__mutator_leave_region(struct varve__mutator *mutator);
+/* In the child of a fork, world stopped: the others' threads are gone. */
+void varve__mutators_forget_others(struct varve__mutator *mutator);
 /* Is the calling thread the attached one? */
 bool varve__mutator_is_here(const struct varve__mutator *mutator);
 

@@ -18,6 +18,7 @@
 #include "varve/abi.h"
 #include "varve/alloc.h"
 #include "varve/ffi.h"
+#include "varve/fork.h"
 #include "varve/hash.h"
 #include "varve/heap.h"
 #include "varve/layout.h"
