@@ -408,7 +408,7 @@ void varve__hashes_follow(struct varve_heap *heap) {
   if (!atomic_load_explicit(&hashes->table, memory_order_relaxed)) return;
   size_t recent, used = count_used(hashes, &recent);
   atomic_store_explicit(&hashes->used, (int64_t)used, memory_order_relaxed);
-  if (!heap->space.cut) follow_all(heap, used);
+  if (!space_is_partial(&heap->space)) follow_all(heap, used);
   else if (recent) follow_recent(heap, recent);
   share_used(hashes, (size_t)atomic_load_explicit(&hashes->used, memory_order_relaxed));
 }

@@ -334,7 +334,9 @@ static const char *what_is_at(const struct varve_verifier *v, uint64_t address) 
 static void check_remembered(struct varve_verifier *v, const varve_word *slot, uint64_t target) {
   const struct varve_space *space = space_of(v);
   uint8_t newer = space->epochs[space_block(space, target)];
-  if (!v->heap->ages.on || newer <= v->heap->ages.tenured || v->lost) return;
+  bool forever = v->object && space_is_immortal(space, space_block(space, (uintptr_t)v->object));
+  if (!v->heap->ages.on || atomic_load_explicit(&v->heap->remembered.lost, memory_order_relaxed)) return;
+  if (!forever && (newer <= v->heap->ages.tenured || v->heap->ages.asleep)) return;
   if (!v->object) {
     if (!varve__roots_has_note(v->heap->roots, v->task, slot))
       varve__verify_damage(v, "%s: refers to %p of epoch %u, and no store was noted: written past the store interface?",

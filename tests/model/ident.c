@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* ident.c -- random programs that hash, walk and ask for ways, beside a shadow that knows the truth.
+/* ident.c -- random programs that hash, walk, ask for ways and make immortal, beside a shadow that knows the truth.
  *
  * One graph is shared by all threads. Who changes it or looks at it holds a lock, which is waited for in native state; so
  * whoever holds it sees a graph and a shadow that agree, while others allocate and hash garbage, and everybody collects.
@@ -311,13 +311,20 @@ static void collect(struct player *p) {
   require((random_one_in(&p->random, 4) ? varve_collect : varve_collect_newest)(p->me) == VARVE_OK, "no collection");
 }
 
+/* Each time what is alive anew, so that garbage does not pile up. */
+static void make_immortal(struct player *p) {
+  varve_status expected = varve_heap_options(test.heap)->ages ? VARVE_OK : VARVE_OPTION;
+  require(varve_heap_make_immortal(p->me, NULL) == expected, "not immortal, or against the options");
+}
+
 static void play_in_turn(struct player *p) {
   unsigned roll = (unsigned)random_below(&p->random, 200);
   if (roll < 70) do_new(p);
   else if (roll < 110) do_store(p);
   else if (roll < 135) do_root(p);
   else if (roll < 180) do_hash(p);
-  else if (roll < 185) collect(p);
+  else if (roll < 184) collect(p);
+  else if (roll < 185) make_immortal(p);
   else if (roll < 189) walk_objects(p);
   else if (roll < 194) walk_references(p);
   else if (roll < 198) find_way(p);
