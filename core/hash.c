@@ -205,6 +205,9 @@ static uint64_t add(struct varve__mutator *mutator, struct varve_hash_stripe *st
   if (recent && !reserve_recent(heap, stripe)) return 0;
   uint64_t value = next_value(mutator);
   stripe->used += enter(atomic_load_explicit(&heap->hashes->table, memory_order_relaxed), address, value);
+#ifdef VARVE_PLANT_HASH_UNLISTED
+  if (address / 8 % 64 == 0) recent = false;
+#endif
   if (recent) stripe->recent[stripe->recent_count++] = (struct varve_hash_entry){address, value};
   __atomic_fetch_or((uint8_t *)object, VARVE_ABI_FLAG_HASHED, __ATOMIC_RELEASE);
   return value;
@@ -259,6 +262,9 @@ static uint64_t destination(const struct varve_space *space, uint64_t address) {
   struct forward forward = forward_open(space);
   uint32_t block = space_block(space, address);
   if (!space_marked(space, address)) return 0;
+#ifdef VARVE_PLANT_HASH_LEFT_BEHIND
+  if (address / 8 % 64 == 0) return address;
+#endif
   return forward_moves(&forward, block) ? forward_moved(&forward, address - space->base) : address;
 }
 

@@ -96,11 +96,14 @@ static void note_line(struct varve_heap *heap, const varve_object *object, const
   if (__atomic_load_n(note, __ATOMIC_RELAXED) != value) __atomic_store_n(note, value, __ATOMIC_RELAXED);
 }
 
+static bool is_immortal(const struct varve_heap *heap, const varve_object *object) {
+  return space_is_immortal(&heap->space, space_block(&heap->space, (uint64_t)(uintptr_t)object));
+}
+
 /* A5: asleep, only what is written into immortal objects has to be known. */
 static bool is_blind(const struct varve_heap *heap, const varve_object *object) {
   bool lost = atomic_load_explicit(&heap->remembered.lost, memory_order_relaxed);
-  return lost || (heap->ages.asleep &&
-                  !space_is_immortal(&heap->space, space_block(&heap->space, (uint64_t)(uintptr_t)object)));
+  return lost || (heap->ages.asleep && !is_immortal(heap, object));
 }
 
 void varve_remember(varve_mutator *head, void *at, varve_word *slot) {
@@ -228,9 +231,9 @@ static bool visit_object(struct varve_sieve *sieve, varve_object *object) {
 
 /* A1 */
 static bool visit_old(struct varve_sieve *sieve, varve_object *object) {
-  const struct varve_space *space = &sieve->heap->space;
-  uint32_t block = space_block(space, (uint64_t)(uintptr_t)object);
-  sieve->past = space_is_immortal(space, block) ? 0 : sieve->heap->ages.next_tenured;
+#ifndef VARVE_PLANT_IMMORTAL_FORGOTTEN
+  if (is_immortal(sieve->heap, object)) sieve->past = 0;
+#endif
   bool stays = visit_object(sieve, object);
   sieve->past = sieve->heap->ages.next_tenured;
   return stays;
