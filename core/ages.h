@@ -45,13 +45,15 @@ struct varve_ages {
   uint64_t live[VARVE__EPOCHS];      /* bytes of live objects when the epoch was last collected */
 };
 
-/* What a collection takes: the epochs from `epoch` on, 0: a full one; and what may follow: no cut in 1 .. tenured; asleep or not. */
+/* What a collection takes: the epochs from `epoch` on, 0: a full one; and what may follow: no cut in 1 .. tenured;
+ * asleep or not. */
 struct varve_cut {
   uint8_t epoch, tenured;
   bool asleep;
 };
 
-/* World stopped, between collections: no cut will part the epochs up to `tenured`, so make them one if they are many. */
+/* World stopped, between collections: no cut will part the epochs up to `tenured`, so make them one if they are
+ * many. */
 void varve__ages_merge(struct varve_heap *heap);
 /* World stopped. Begin a collection. `freezes`: what survives shall be immortal; then the cut is 0. */
 void varve__ages_begin(struct varve_heap *heap, struct varve_cut cut, bool freezes);

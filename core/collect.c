@@ -265,7 +265,8 @@ varve_status varve_heap_make_immortal(varve_mutator *head, varve_error *error) {
   struct varve_heap *heap = head->heap;
   if (!heap->ages.on) return varve__error(error, VARVE_OPTION, "make_immortal: stores are not remembered with ages=0");
   if (!varve__mutator_is_here(mutator) || atomic_load(&mutator->state) != MUTATOR_RUNNING)
-    return varve__error(error, VARVE_THREAD, "make_immortal: mutator %s is native, or of another thread", mutator->name);
+    return varve__error(error, VARVE_THREAD, "make_immortal: mutator %s is native, or of another thread",
+                        mutator->name);
   while (!varve__collect(mutator, "requested", atomic_load(&heap->collections), 0, EXTENT_FOREVER)) continue;
   return VARVE_OK;
 }

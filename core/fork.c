@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* fork.c -- see varve/fork.h.
  *
- * Idea       At a fork with the world stopped, mutators hold no lock: they are at safepoints, and nobody waits there with one
- *            (S3). What threads without a mutator, or native ones, may hold is taken by prepare, in rank order, behind
- *            the registry. So the forking thread holds every lock that is held, and releases them in both processes.
- *            What is left in the child of other threads is in words that they waited on, in worker slots, and in the list
- *            of mutators; all of it is set anew.
+ * Idea       At a fork with the world stopped, mutators hold no lock: they are at safepoints, and nobody waits there
+ *            with one (S3). What threads without a mutator, or native ones, may hold is taken by prepare, in rank
+ *            order, behind the registry. So the forking thread holds every lock that is held, and releases them in
+ *            both processes. What is left in the child of other threads is in words that they waited on, in worker
+ *            slots, and in the list of mutators; all of it is set anew.
  * Called by  running mutators.
  */
 #include "varve/fork.h"

@@ -3,15 +3,15 @@
  *
  * Table   Open addressing, linear probes. While mutators run, entries are added and none is removed; so a probe that
  *         meets an empty place has seen all, and reading needs no lock. In pauses entries follow their objects.
- * Stripes Whoever adds holds the lock of the address's stripe, so that an object gets one entry. Whoever makes the table
- *         larger holds all. Places are claimed by compare-and-swap, for stripes share the table.
+ * Stripes Whoever adds holds the lock of the address's stripe, so that an object gets one entry. Whoever makes the
+ *         table larger holds all. Places are claimed by compare-and-swap, for stripes share the table.
  * Recent  Entries of objects that a young collection may take are listed as well, so that it looks at no others.
  * Spare   A table as large as the one in use, into which a full collection puts the entries that it finds.
  *
  * Invariants
  *   H1 an object has the flag HASHED if and only if its address has an entry: one, in the table in use.
- *      The flag is set (release) after the entry is complete; who sees it (acquire) finds the entry in the table that it
- *      loads then, or in an older one that was copied: entries only move on in pauses.
+ *      The flag is set (release) after the entry is complete; who sees it (acquire) finds the entry in the table that
+ *      it loads then, or in an older one that was copied: entries only move on in pauses.
  *   H2 with ages, and awake, entries of epochs newer than `tenured` are listed, each once, and no others are.
  *   H3 at least an eighth of the places in use hold no entry; the spare table has room for as many.
  *   H4 a table that was replaced is kept until a collection has been: nobody reads it after that.

@@ -182,8 +182,8 @@ varve_status varve__error(varve_error *error, varve_status status, const char *f
 void varve__log(const struct varve_heap *heap, int level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* What a collection shall take: what the policy says; everything; the newest epoch, if that is possible; everything, and
- * for the last time. */
+/* What a collection shall take: what the policy says; everything; the newest epoch, if that is possible; everything,
+ * and for the last time. */
 enum varve_extent { EXTENT_DUE, EXTENT_ALL, EXTENT_NEWEST, EXTENT_FOREVER };
 
 /* A collection by a running mutator (collect.c). `blocks`: what the next allocation needs. `seen`: see

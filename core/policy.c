@@ -66,7 +66,9 @@ static uint64_t parallel_min(const struct varve_heap *heap) {
   return space_is_partial(&heap->space) ? heap->options.parallel_min / YOUNG_PARALLEL : heap->options.parallel_min;
 }
 
-static const struct varve_teams *teams_of(const struct varve_heap *heap) { return &heap->teams[space_is_partial(&heap->space)]; }
+static const struct varve_teams *teams_of(const struct varve_heap *heap) {
+  return &heap->teams[space_is_partial(&heap->space)];
+}
 
 uint32_t varve__policy_workers(const struct varve_heap *heap) {
   uint32_t workers = heap->options.workers, team = workers >> teams_of(heap)->next;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* walks.c -- the walks of varve/walk.h: one serial trace, breadth first, with a bit a word for what was met and a queue of
- * all that was.
+/* walks.c -- the walks of varve/walk.h: one serial trace, breadth first, with a bit a word for what was met and a
+ * queue of all that was.
  *
  * Idea       The queue keeps every object, and for each the one that it was met from. So it is the list of live objects
  *            in the end, and the way to any of them, which is a shortest one.
@@ -69,7 +69,8 @@ static void close_memory(struct walk *walk) {
 }
 
 static bool grow_queue(struct walk *walk) {
-  walk->failed |= !varve__place_commit(walk->heap->topology, walk->queue + walk->room, PIECE_BYTES, VARVE__NODES_MAX, 0);
+  void *piece = walk->queue + walk->room;
+  walk->failed |= !varve__place_commit(walk->heap->topology, piece, PIECE_BYTES, VARVE__NODES_MAX, 0);
   if (!walk->failed) walk->room += PIECE_BYTES / sizeof *walk->queue;
   return !walk->failed;
 }
@@ -231,8 +232,8 @@ static bool trace_to_wanted(struct walk *walk) {
   return false;
 }
 
-/* Turn the way from an object back to its root round: now each says what comes next. @return the first object's place; its
- * root is in *root. The last one's next is itself. */
+/* Turn the way from an object back to its root round: now each says what comes next. @return the first object's place;
+ * its root is in *root. The last one's next is itself. */
 static size_t reverse(struct walk *walk, uint64_t *root) {
   size_t next = walk->wanted_at, at = next;
   for (;;) {
@@ -343,8 +344,8 @@ static void tell_rows(const varve_heap *heap, const struct census *census, varve
   for (size_t i = 0; i < count; ++i) row(context, &rows[i]);
 }
 
-varve_status varve_census(varve_mutator *mutator, void (*row)(void *context, const varve_census_row *row), void *context,
-                          varve_error *error) {
+varve_status varve_census(varve_mutator *mutator, void (*row)(void *context, const varve_census_row *row),
+                          void *context, varve_error *error) {
   varve_heap *heap = mutator->heap;
   if (!row) return varve__error(error, VARVE_ARGUMENT, "census: row must not be null");
   size_t bytes = VARVE__LAYOUTS_MAX * (sizeof(struct census) + sizeof(varve_census_row));

@@ -12,9 +12,9 @@
  * order in all threads.
  *
  * In the child
- *   the calling mutator goes on as it was. The others are detached: their threads do not exist, their frames are no roots
- *   any more. Their handles, registered slots, Ref slabs and tables stay; Ref words that a slab cursor of theirs had
- *   taken and not used are lost.
+ *   the calling mutator goes on as it was. The others are detached: their threads do not exist, their frames are no
+ *   roots any more. Their handles, registered slots, Ref slabs and tables stay; Ref words that a slab cursor of theirs
+ *   had taken and not used are lost.
  *   there are no workers, and none are started: the option workers is 1. varve_heap_set may raise it again, where the
  *   host may have threads in a child.
  *   memory is shared with the parent until one of the two writes to it. It is not locked (lock-memory). Pages of
@@ -38,7 +38,8 @@ VARVE_API VARVE_MUST_USE varve_status varve_fork_prepare(varve_mutator *mutator)
 /** In the parent, after a prepare that returned VARVE_OK: let the world run. Nothing has moved since. */
 VARVE_API void varve_fork_parent(varve_mutator *mutator);
 
-/** In the child, on the thread that forked: make the heap one of this mutator alone, and go on. Nothing has moved since. */
+/** In the child, on the thread that forked: make the heap one of this mutator alone, and go on. Nothing has moved
+ * since. */
 VARVE_API void varve_fork_child(varve_mutator *mutator);
 
 VARVE_END

@@ -86,13 +86,13 @@ VARVE_API varve_status varve_collect(varve_mutator *mutator);
 VARVE_API varve_status varve_collect_newest(varve_mutator *mutator);
 
 /** Run a full collection; what it finds alive is immortal: no later collection marks, moves or frees it, or looks at it
- * unless it was written to. For what a program builds once, at its start: full collections then cost what was made since.
- * It may be written to like everything else; what only an immortal object refers to stays alive with it, also when
- * nobody refers to that any more.
+ * unless it was written to. For what a program builds once, at its start: full collections then cost what was made
+ * since. It may be written to like everything else; what only an immortal object refers to stays alive with it, also
+ * when nobody refers to that any more.
  *
- * Called again, it collects the immortal part once more, with what was made since, and all that is alive is immortal then.
- * When the system has no memory for noting stores into immortal objects, all of them become ordinary old ones; the
- * figure bytes_immortal tells.
+ * Called again, it collects the immortal part once more, with what was made since, and all that is alive is immortal
+ * then. When the system has no memory for noting stores into immortal objects, all of them become ordinary old ones;
+ * the figure bytes_immortal tells.
  *
  * @return VARVE_OK; VARVE_OPTION: the heap has ages=0, so nobody notes what is written to; VARVE_THREAD: the mutator is
  *         native, or of another thread.

@@ -3,11 +3,11 @@
  * layout.
  *
  * All calls are the same in this: the calling mutator stops the world, traces from the roots, breadth first and alone,
- * and lets the world run again. What is reached is alive; what has died since the last collection is not met. Nothing moves
- * meanwhile and nothing is collected, but the calls are safepoints: before the world stands, objects may move. Afterwards
- * addresses hold until the caller's next safepoint. Memory: sixteen bytes for each live object and a 64th of the heap,
- * taken from the system and given back. Time: about that of a full mark by one thread without its prefetching, 100 ns
- * an object in a large heap.
+ * and lets the world run again. What is reached is alive; what has died since the last collection is not met. Nothing
+ * moves meanwhile and nothing is collected, but the calls are safepoints: before the world stands, objects may move.
+ * Afterwards addresses hold until the caller's next safepoint. Memory: sixteen bytes for each live object and a 64th
+ * of the heap, taken from the system and given back. Time: that of a full mark by one thread that
+ * waits for each object to come from memory.
  *
  * Callbacks run on the calling thread while the world stands. They may read objects, and what the functions of alloc.h
  * say of them; they call no other function of the library but varve_layout_name, and change no slot.
@@ -55,8 +55,8 @@ VARVE_API varve_status varve_walk_references(varve_mutator *mutator, const varve
 
 /** Why is it alive? Visit the references of a shortest way to an object: the first is a root's, the last refers to the
  * object, each is in the object that the one before refers to.
- * @param slot  a registered slot that refers to the object. It does not count as a root here; when nothing else keeps the
- *              object alive, nothing is visited. */
+ * @param slot  a registered slot that refers to the object. It does not count as a root here; when nothing else keeps
+ *              the object alive, nothing is visited. */
 VARVE_API varve_status varve_path_to(varve_mutator *mutator, const varve_word *slot, varve_reference_fn *visit,
                                      void *context, varve_error *error);
 

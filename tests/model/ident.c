@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* ident.c -- random programs that hash, walk, ask for ways and make immortal, beside a shadow that knows the truth.
  *
- * One graph is shared by all threads. Who changes it or looks at it holds a lock, which is waited for in native state; so
- * whoever holds it sees a graph and a shadow that agree, while others allocate and hash garbage, and everybody collects.
- * A node's number is in its object. Walks must meet every node that the shadow can reach, once, and nothing else; as many
- * references as the shadow has; ways that are right step by step and no longer than the shadow's; hashes must stay what they
- * were and be all different.
+ * One graph is shared by all threads. Who changes it or looks at it holds a lock, which is waited for in native state;
+ * so whoever holds it sees a graph and a shadow that agree, while others allocate and hash garbage, and everybody
+ * collects. A node's number is in its object. Walks must meet every node that the shadow can reach, once, and nothing
+ * else; as many references as the shadow has; ways that are right step by step and no longer than the shadow's; hashes
+ * must stay what they were and be all different.
  *
  *   ident [--seed S] [--steps N] [--threads T] [--options LIST]
  *
@@ -404,7 +404,8 @@ static void open_heap(void) {
   varve_options options;
   varve_error error = {0};
   varve_options_init(&options);
-  if (varve_options_parse(&options, "heap-max=96m,workers=2,parallel-min=0,move-everything=1,poison=1,verify=2", &error) ||
+  static const char hard[] = "heap-max=96m,workers=2,parallel-min=0,move-everything=1,poison=1,verify=2";
+  if (varve_options_parse(&options, hard, &error) ||
       varve_options_parse(&options, test.options, &error) || varve_heap_create(&options, &test.heap, &error))
     die(error.detail);
   register_layouts();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* fork.c -- forks in the middle of everything: several threads allocate, collect, register and attach, all of them fork now
- * and then. Each child finds its own objects and the shared ones, allocates, collects with every check on, forks once
- * more, and may start workers again. The parent goes on and finds its objects, too.
+/* fork.c -- forks in the middle of everything: several threads allocate, collect, register and attach, all of them
+ * fork now and then. Each child finds its own objects and the shared ones, allocates, collects with every check on,
+ * forks once more, and may start workers again. The parent goes on and finds its objects, too.
  *
  *   fork [--seed S] [--rounds N] [--threads T] [--grandchild 0|1] [--rearm 0|1] [--options LIST]
  *
@@ -182,7 +182,8 @@ static void open_heap(void) {
   if (varve_options_parse(&options, "heap-max=16m,workers=2,parallel-min=0,move-everything=1,poison=1", &error) ||
       varve_options_parse(&options, test.options, &error) || varve_heap_create(&options, &test.heap, &error) ||
       varve_layout_register(test.heap, &desc, &test.cell, &error) ||
-      varve_root_slots_add(test.heap, "shared", test.shared, SHARED, &error) || varve_attach(test.heap, "main", &me, &error))
+      varve_root_slots_add(test.heap, "shared", test.shared, SHARED, &error) ||
+      varve_attach(test.heap, "main", &me, &error))
     die(error.detail);
   for (unsigned i = 0; i < SHARED; ++i) {
     test.shared[i] = make(me, i, NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* test_hash.c -- identity hashes: they stay while objects of every size move, are all different, go with their objects,
- * are the same for all threads; young collections look at recent ones only; a table that finds no memory, or has too much;
- * headers that were copied. */
+ * are the same for all threads; young collections look at recent ones only; a table that finds no memory, or has too
+ * much; headers that were copied. */
 #include "../support/api.h"
 
 #include <pthread.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* test_immortal.c -- immortal objects: they stay where they are, full collections cost what is not; what is written into
- * them, of every size and kind, stays alive, also while the heap sleeps and when nothing can be noted; emergencies go round
- * them. tests/model/ident.c has random programs. */
+/* test_immortal.c -- immortal objects: they stay where they are, full collections cost what is not; what is written
+ * into them, of every size and kind, stays alive, also while the heap sleeps and when nothing can be noted;
+ * emergencies go round them. tests/model/ident.c has random programs. */
 #include "../support/api.h"
 
 #include "core/heap.h"
@@ -69,8 +69,8 @@ static void they_stay_and_cost_nothing(void **state) {
   api_close(&api);
 }
 
-/* Holders of every size, written to once; what they refer to is found again after many collections, and is garbage when it
- * was overwritten. */
+/* Holders of every size, written to once; what they refer to is found again after many collections, and is garbage
+ * when it was overwritten. */
 static void what_is_written_into_them_stays(const char *options) {
   static const size_t sizes[] = {64, 2048, 60000, 300000};
   enum { SIZES = sizeof sizes / sizeof *sizes };

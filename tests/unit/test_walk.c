@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* test_walk.c -- walks: live objects once each and no dead ones, references from roots of every kind and from objects,
- * shortest ways, and none through the slot that asks; the census; wrong calls. tests/model/ident.c walks random heaps. */
+ * shortest ways, and none through the slot that asks; the census; wrong calls. tests/model/ident.c walks random heaps.
+ * */
 #include "../support/api.h"
 
 #include <stdio.h>
