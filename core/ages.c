@@ -19,41 +19,54 @@ static uint32_t count_range(const struct varve_space *space) {
   return blocks;
 }
 
-void varve__ages_begin(struct varve_heap *heap, struct varve_cut cut) {
+void varve__ages_begin(struct varve_heap *heap, struct varve_cut cut, bool freezes) {
   struct varve_ages *ages = &heap->ages;
   VARVE_INVARIANT(!cut.epoch || (cut.epoch <= heap->space.epoch && cut.epoch > ages->tenured && !ages->asleep),
                   "A1: cut %u, tenured %u, newest %u", cut.epoch, ages->tenured, heap->space.epoch);
-  heap->space.cut = cut.epoch;
-  ages->next_tenured = cut.epoch ? cut.tenured : 0;
+  if (freezes || atomic_load_explicit(&heap->remembered.lost, memory_order_relaxed)) heap->space.floor = 0; /* A6 */
+  heap->space.cut = cut.epoch ? cut.epoch : heap->space.floor;
+  ages->next_tenured = cut.epoch ? cut.tenured : heap->space.floor;
   ages->next_asleep = cut.asleep && !cut.epoch;
+  ages->freezes = freezes;
   ages->range_blocks = count_range(&heap->space);
 }
 
+/* The epochs floor .. tenured become the floor. */
 void varve__ages_merge(struct varve_heap *heap) {
   struct varve_ages *ages = &heap->ages;
   struct varve_space *space = &heap->space;
-  uint8_t by = ages->tenured;
+  uint8_t floor = space->floor, by = (uint8_t)(ages->tenured - floor);
   if (by < MERGE_EPOCHS) return;
   for (size_t b = 0; b < (size_t)space->region_high * VARVE__REGION_BLOCKS; ++b)
-    space->epochs[b] = space->epochs[b] > by ? (uint8_t)(space->epochs[b] - by) : 0;
-  for (unsigned e = 1; e <= by; ++e) ages->live[0] += ages->live[e];
-  for (unsigned e = 1; e + by <= space->epoch; ++e) {
+    if (space->epochs[b] > floor)
+      space->epochs[b] = space->epochs[b] > ages->tenured ? (uint8_t)(space->epochs[b] - by) : floor;
+  for (unsigned e = floor + 1u; e <= ages->tenured; ++e) ages->live[floor] += ages->live[e];
+  for (unsigned e = floor + 1u; e + by <= space->epoch; ++e) {
     ages->live[e] = ages->live[e + by];
     ages->first_age[e] = ages->first_age[e + by];
   }
   space->epoch = (uint8_t)(space->epoch - by);
-  ages->tenured = 0;
+  ages->tenured = floor;
+}
+
+/* The epoch of the floor is empty. */
+static void freeze(struct varve_heap *heap) {
+  heap->space.floor = 1;
+  heap->space.epoch = 1;
+  heap->ages.tenured = 1;
+  heap->ages.live[1] = 0;
+  heap->ages.first_age[1] = atomic_load_explicit(&heap->space.next_age, memory_order_relaxed);
 }
 
 void varve__ages_end(struct varve_heap *heap, uint64_t live) {
   struct varve_ages *ages = &heap->ages;
   struct varve_space *space = &heap->space;
-  uint8_t cut = space->cut;
-  ages->live[cut] = live;
+  ages->live[space->cut] = live;
   ages->tenured = ages->next_tenured;
   ages->asleep = ages->next_asleep;
-  space->epoch = (uint8_t)(cut + 1);
-  ages->first_age[cut + 1] = atomic_load_explicit(&space->next_age, memory_order_relaxed);
+  space->epoch = space->cut;
+  if (ages->freezes) freeze(heap);
+  ages->first_age[++space->epoch] = atomic_load_explicit(&space->next_age, memory_order_relaxed);
 }
 
 uint64_t varve__ages_live_before(const struct varve_heap *heap, uint8_t cut) {

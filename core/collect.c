@@ -18,6 +18,7 @@
 #include "core/base/check.h"
 #include "core/base/clock.h"
 #include "core/compact.h"
+#include "core/hash.h"
 #include "core/heap.h"
 #include "core/mark.h"
 #include "core/mutator.h"
@@ -84,7 +85,7 @@ static void begin(struct varve_heap *heap, const char *cause, uint32_t blocks, e
   heap->root_tasks = varve__roots_prepare(heap->roots);
   heap->wanted_blocks = blocks;
   varve__policy_note_use(heap);
-  varve__ages_begin(heap, cut);
+  varve__ages_begin(heap, cut, extent == EXTENT_FOREVER);
   varve_collection_stats *stats = &heap->current;
   stats->epochs = heap->ages.on ? heap->space.epoch + 1u : 1;
   stats->epochs_taken = heap->ages.on ? heap->space.epoch + 1u - cut.epoch : 1;
@@ -115,7 +116,7 @@ static void plan(struct varve_heap *heap, bool emergency) {
   varve__plan_large_sweep(heap);
   plan_groups(heap, emergency ? PLAN_EMERGENCY : PLAN_USUAL);
   if (!emergency && heap->plan->group_count && !varve__plan_pays(heap)) varve__plan_drop(heap);
-  if (!emergency && !heap->space.cut && !varve__plan_is_enough(heap)) {
+  if (!emergency && !space_is_partial(&heap->space) && !varve__plan_is_enough(heap)) {
     varve__plan_undo(heap);
     plan_groups(heap, PLAN_EMERGENCY);
   }
@@ -129,6 +130,7 @@ static void plan(struct varve_heap *heap, bool emergency) {
 
 /* When nothing moves there is nothing to fix. */
 static void slide(struct varve_heap *heap) {
+  varve__hashes_follow(heap);
   if (!heap->plan->group_count && !heap->plan->large_count) return;
   varve__compact_begin(heap);
   varve__workers_run(heap, varve__compact_slide_worker);
@@ -140,7 +142,7 @@ static void release(struct varve_heap *heap) {
   varve__workers_run(heap, varve__release_worker);
   varve__release_finish(heap);
   varve__remembered_settle(heap);
-  if (!heap->space.cut && heap->ages.on) varve__roots_forget_notes(heap->roots);
+  if (!space_is_partial(&heap->space) && heap->ages.on) varve__roots_forget_notes(heap->roots);
 }
 
 static uint64_t lap(uint64_t *since) {
@@ -234,7 +236,7 @@ bool varve__collect(struct varve__mutator *mutator, const char *cause, uint64_t 
   collect_stw(heap, strcmp(cause, "emergency") == 0);
   end(heap, began);
   mutator->satisfied = heap->satisfied;
-  mutator->took_all = !heap->space.cut;
+  mutator->took_all = !space_is_partial(&heap->space);
   varve__safepoint_resume(mutator);
   varve__sizing_settle(heap);
   varve__placing_tell(heap);
@@ -255,6 +257,17 @@ varve_status varve_collect_newest(varve_mutator *head) {
   struct varve__mutator *mutator = mutator_of(head);
   if (!varve__mutator_is_here(mutator) || atomic_load(&mutator->state) != MUTATOR_RUNNING) return VARVE_THREAD;
   varve__collect(mutator, "requested", atomic_load(&head->heap->collections), 0, EXTENT_NEWEST);
+  return VARVE_OK;
+}
+
+varve_status varve_heap_make_immortal(varve_mutator *head, varve_error *error) {
+  struct varve__mutator *mutator = mutator_of(head);
+  struct varve_heap *heap = head->heap;
+  if (!heap->ages.on) return varve__error(error, VARVE_OPTION, "make_immortal: stores are not remembered with ages=0");
+  if (!varve__mutator_is_here(mutator) || atomic_load(&mutator->state) != MUTATOR_RUNNING)
+    return varve__error(error, VARVE_THREAD, "make_immortal: mutator %s is native, or of another thread",
+                        mutator->name);
+  while (!varve__collect(mutator, "requested", atomic_load(&heap->collections), 0, EXTENT_FOREVER)) continue;
   return VARVE_OK;
 }
 

@@ -193,7 +193,8 @@ void varve__compact_begin(struct varve_heap *heap) {
 
 static void fix_roots(struct fixer *fixer, struct varve_sieve *sieve, uint32_t task) {
   struct varve_heap *heap = fixer->heap;
-  if (heap->space.cut && varve__roots_are_noted(heap->roots, task)) varve__roots_sift(heap->roots, task, sieve);
+  if (space_is_partial(&heap->space) && varve__roots_are_noted(heap->roots, task))
+    varve__roots_sift(heap->roots, task, sieve);
   else varve__roots_visit(heap->roots, task, &fixer->visitor);
 }
 

@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "core/hash.h"
 #include "core/mark.h"
 #include "core/options.h"
 #include "core/placing.h"
@@ -38,6 +39,7 @@ static void close_heap(struct varve_heap *heap) {
   varve__plan_close(heap);
   varve__marker_close(heap);
   if (heap->roots) varve__roots_close(heap->roots);
+  varve__hashes_close(heap);
   if (heap->meta) varve__remembered_close(heap);
   if (heap->layouts.entries) varve__layouts_close(&heap->layouts, heap->meta);
   if (heap->store_log) varve__place_release(heap->store_log, heap->space.bytes);
@@ -103,7 +105,8 @@ static bool open_store_log(struct varve_heap *heap) {
 static varve_status open_tables(struct varve_heap *heap, varve_error *error) {
   if (!(heap->meta = varve__meta_open(heap->topology)) || !varve__layouts_open(&heap->layouts) ||
       !(heap->roots = varve__roots_open(heap)) || !(heap->workers = varve__workers_open(heap)) ||
-      !varve__marker_open(heap) || !varve__plan_open(heap) || !varve__shares_open(heap) || !(heap->verifier = varve__verifier_open(heap)))
+      !varve__marker_open(heap) || !varve__plan_open(heap) || !varve__shares_open(heap) || !varve__hashes_open(heap) ||
+      !(heap->verifier = varve__verifier_open(heap)))
     return varve__error(error, VARVE_METADATA, "no memory for the collector's tables");
   if (!open_store_log(heap))
     return varve__error(error, VARVE_OPTION, "check-stores=1: needs a library built with VARVE_STORE_LOG, and memory");

@@ -5,9 +5,9 @@
  * lock. space: see regions/space.h. plan, stats.current: in a pause, as their headers say. totals: by worker 0 at the
  * end of a pause, read by anybody under `stats_lock`.
  *
- * Locks, in rank order: collector, registry, roots, layouts, settings, remembered.lock, space.lock, stats_lock. A pause
- * holds `settings` from its beginning to its end, so that options change between pauses only. What varve_heap_set may
- * change is read with heap_setting outside pauses.
+ * Locks, in rank order: collector, registry, roots, layouts, settings, hash stripes, remembered.lock, space.lock,
+ * stats_lock. A pause holds `settings` from its beginning to its end, so that options change between pauses only. What
+ * varve_heap_set may change is read with heap_setting outside pauses.
  */
 #ifndef VARVE_CORE_HEAP_H
 #define VARVE_CORE_HEAP_H
@@ -30,6 +30,7 @@ struct varve_workers;
 struct varve_marker;
 struct varve_plan;
 struct varve_remembered_list;
+struct varve_hashes;
 struct varve__mutator;
 
 /* What collections cost with all workers, with half of them, a quarter ... (policy.c). */
@@ -112,6 +113,7 @@ struct varve_heap {
   struct varve_populating populating;
   struct varve_ages ages;
   struct varve_remembered remembered;
+  struct varve_hashes *hashes;
   struct varve_verifier *verifier;
   char *store_log; /* NULL, or a mapping as large as the heap: what was stored through the interface */
 
@@ -180,8 +182,9 @@ varve_status varve__error(varve_error *error, varve_status status, const char *f
 void varve__log(const struct varve_heap *heap, int level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* What a collection shall take: what the policy says; everything; the newest epoch, if that is possible. */
-enum varve_extent { EXTENT_DUE, EXTENT_ALL, EXTENT_NEWEST };
+/* What a collection shall take: what the policy says; everything; the newest epoch, if that is possible; everything,
+ * and for the last time. */
+enum varve_extent { EXTENT_DUE, EXTENT_ALL, EXTENT_NEWEST, EXTENT_FOREVER };
 
 /* A collection by a running mutator (collect.c). `blocks`: what the next allocation needs. `seen`: see
  * varve__safepoint_stop. @return false: another thread collected for us. */

@@ -217,7 +217,7 @@ static void mark_from_roots(struct mark_worker *worker, struct varve_sieve *siev
   struct varve_taker roots = varve__share_open(heap, &heap->shares.roots, worker->index);
   uint32_t task;
   while (share_take(&roots, &task)) {
-    if (heap->space.cut && varve__roots_are_noted(heap->roots, task)) {
+    if (space_is_partial(&heap->space) && varve__roots_are_noted(heap->roots, task)) {
       varve__roots_sift(heap->roots, task, sieve);
       varve__mark_drain(worker);
     } else {

@@ -54,7 +54,8 @@ static void name_mutator(struct varve__mutator *mutator, const char *name, uint3
 }
 
 static void list_mutator(struct varve_heap *heap, struct varve__mutator *mutator, const char *name) {
-  name_mutator(mutator, name, ++heap->mutator_serial);
+  mutator->serial = ++heap->mutator_serial;
+  name_mutator(mutator, name, mutator->serial);
   mutator->next = heap->mutators;
   heap->mutators = mutator;
   ++heap->mutator_count;
@@ -104,6 +105,23 @@ varve_status varve_mutator_attach(varve_heap *heap, const char *name, unsigned c
   return varve__error(error, VARVE_METADATA, "attach: no memory for the roots of another mutator");
 }
 
+/* Under the registry lock. */
+static void end_mutator(struct varve_heap *heap, struct varve__mutator *mutator) {
+  varve__mutator_leave_region(mutator);
+  varve__mutator_retire(mutator);
+  unlist_mutator(heap, mutator);
+}
+
+void varve__mutators_forget_others(struct varve__mutator *self) {
+  struct varve_heap *heap = self->head.heap;
+  for (struct varve__mutator *m = heap->mutators, *next; m; m = next) {
+    next = m->next;
+    if (m == self) continue;
+    end_mutator(heap, m);
+    varve__meta_free(heap->meta, m->home, m, sizeof *m, 64);
+  }
+}
+
 varve_status varve_detach(varve_mutator *head) {
   struct varve__mutator *mutator = mutator_of(head);
   if (!varve__mutator_is_here(mutator)) return VARVE_THREAD;
@@ -111,9 +129,7 @@ varve_status varve_detach(varve_mutator *head) {
   struct varve_heap *heap = head->heap;
   if (atomic_load(&mutator->state) == MUTATOR_RUNNING) varve__safepoint_native_enter(mutator);
   varve__lock_take(&heap->registry); /* S3: native, so nobody waits for us */
-  varve__mutator_leave_region(mutator);
-  varve__mutator_retire(mutator);
-  unlist_mutator(heap, mutator);
+  end_mutator(heap, mutator);
   varve__lock_release(&heap->registry);
   varve__meta_free(heap->meta, mutator->home, mutator, sizeof *mutator, 64);
   return VARVE_OK;

@@ -35,6 +35,8 @@ struct varve__mutator {
   struct varve_remembered_list *remembered; /* where it lists objects; NULL: none yet */
   uint64_t barriers;                /* stores since the last collection that took the barrier's slow half */
   uint32_t slow_allocations;        /* for the stress period */
+  uint32_t serial;                  /* its number, from 1 */
+  uint64_t hashes_given;            /* identity hashes that came from it */
   varve_status status;              /* why the last allocation failed */
   bool satisfied;                   /* its last own collection left room for what it wanted */
   bool took_all;                    /* and took all epochs */
@@ -56,6 +58,8 @@ static inline void mutator_close_block(struct varve_space *space, uint32_t block
 void varve__mutator_retire(struct varve__mutator *mutator);
 /* Let others have the unused blocks of its open region. Owner, running or in detach. */
 void varve__mutator_leave_region(struct varve__mutator *mutator);
+/* In the child of a fork, world stopped: the others' threads are gone. */
+void varve__mutators_forget_others(struct varve__mutator *mutator);
 /* Is the calling thread the attached one? */
 bool varve__mutator_is_here(const struct varve__mutator *mutator);
 

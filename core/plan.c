@@ -324,7 +324,7 @@ static void prefer_holes(struct grouping *g, struct varve_group *group) {
 
 static void close_group(struct grouping *g, struct varve_group *group) {
   struct varve_plan *plan = g->plan;
-  bool partial = g->heap->space.cut && !group->medium && group->count;
+  bool partial = space_is_partial(&g->heap->space) && !group->medium && group->count;
   if (partial && !g->heap->options.move_everything) prefer_holes(g, group);
   if (!group_pays(g, group)) {
     g->heap->current.blocks_gainless += group_blocks(group, group->count);
@@ -469,7 +469,7 @@ static uint32_t first_source(const struct varve_plan *plan, const struct varve_g
 static uint32_t first_group(const struct varve_heap *heap) {
   const struct varve_plan *plan = heap->plan;
   const struct varve_space *space = &heap->space;
-  if (plan->resume == VARVE__NO_BLOCK || space->cut) return 0;
+  if (plan->resume == VARVE__NO_BLOCK || space_is_partial(space)) return 0;
   uint32_t age = space->blocks[plan->resume].age;
   for (uint32_t i = 0; i < plan->group_count; ++i) {
     const struct varve_group *group = &plan->groups[i];
@@ -504,10 +504,10 @@ static uint32_t affordable(const struct varve_heap *heap, uint32_t first) {
 static void put_off(struct varve_heap *heap) {
   struct varve_plan *plan = heap->plan;
   uint32_t first = first_group(heap), kept = affordable(heap, first), count = plan->group_count, to = 0;
-  if (!heap->space.cut) plan->resume = VARVE__NO_BLOCK;
+  if (!space_is_partial(&heap->space)) plan->resume = VARVE__NO_BLOCK;
   if (kept == count) return;
   const struct varve_group *next = &plan->groups[(first + kept) % count];
-  if (!heap->space.cut && !next->medium) plan->resume = first_source(plan, next);
+  if (!space_is_partial(&heap->space) && !next->medium) plan->resume = first_source(plan, next);
   for (uint32_t i = 0; i < count; ++i) {
     if ((i + count - first) % count < kept) plan->groups[to++] = plan->groups[i];
     else stay(heap, &plan->groups[i]);

@@ -4,9 +4,9 @@
  * Dead runs are freed as soon as marking is over: no live slot refers to them.
  *
  * Slide (emergency): objects go up to the high end of each stretch of neighbouring blocks of LARGE regions in which no
- *   small objects are, highest first, so that the free blocks come together at the low ends. Taken in this order, no
- *   object's new place is below its old one, and none overlaps a place that has not been left: compact.c moves them
- *   one after the other.
+ *   small or immortal objects are, highest first, so that the free blocks come together at the low ends. Taken in this
+ *   order, no object's new place is below its old one, and none overlaps a place that has not been left: compact.c
+ *   moves them one after the other.
  *   Between nodes, too: memory is short.
  * Relocate (move-everything, no emergency): each object that finds a free run on its node moves there; places are taken
  *   at once, so they overlap nothing.
@@ -46,7 +46,9 @@ static void add_move(struct varve_heap *heap, uint32_t from, uint32_t to) {
 
 /* May a large object be where this block is? */
 static bool is_room(const struct varve_space *space, uint32_t block) {
-  return is_large(space, block / VARVE__REGION_BLOCKS) && space->blocks[block].kind != BLOCK_SMALL;
+  uint8_t kind = space->blocks[block].kind;
+  if (!is_large(space, block / VARVE__REGION_BLOCKS) || kind == BLOCK_SMALL) return false;
+  return kind == BLOCK_FREE || !space_is_immortal(space, block);
 }
 
 /* The first block of the stretch that ends with `block`. */
@@ -74,6 +76,7 @@ static void slide_up(struct varve_heap *heap) {
   struct slide_cursor c = {space->region_high * VARVE__REGION_BLOCKS, space->region_high * VARVE__REGION_BLOCKS};
   for (uint32_t b = c.end; b-- > 0;) {
     if (!is_large(space, b / VARVE__REGION_BLOCKS) || space->blocks[b].kind != BLOCK_LARGE_HEAD) continue;
+    if (space_is_immortal(space, b)) continue;
     uint32_t blocks = space->blocks[b].age;
     while (c.end - c.low < blocks) next_stretch(space, &c);
     c.end -= blocks;

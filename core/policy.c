@@ -58,15 +58,17 @@ uint64_t varve__policy_dense_words(const struct varve_heap *heap, uint64_t words
 static uint64_t expected_work(const struct varve_heap *heap) {
   const struct varve_yield *y = &heap->yield;
   uint64_t blocks = heap->ages.range_blocks * y->survival / 1024;
-  return (heap->space.cut ? blocks : heap_used_blocks(heap)) * VARVE__BLOCK_BYTES;
+  return (space_is_partial(&heap->space) ? blocks : heap_used_blocks(heap)) * VARVE__BLOCK_BYTES;
 }
 
 /* A young collection copies most of what it marks, and has little else to do. */
 static uint64_t parallel_min(const struct varve_heap *heap) {
-  return heap->space.cut ? heap->options.parallel_min / YOUNG_PARALLEL : heap->options.parallel_min;
+  return space_is_partial(&heap->space) ? heap->options.parallel_min / YOUNG_PARALLEL : heap->options.parallel_min;
 }
 
-static const struct varve_teams *teams_of(const struct varve_heap *heap) { return &heap->teams[heap->space.cut != 0]; }
+static const struct varve_teams *teams_of(const struct varve_heap *heap) {
+  return &heap->teams[space_is_partial(&heap->space)];
+}
 
 uint32_t varve__policy_workers(const struct varve_heap *heap) {
   uint32_t workers = heap->options.workers, team = workers >> teams_of(heap)->next;
@@ -97,9 +99,9 @@ static uint32_t choose_team(struct varve_teams *teams, uint32_t last, uint32_t w
 
 /* A pause in which a worker was not running says little, so it is cut down. */
 void varve__policy_note_cost(struct varve_heap *heap) {
-  struct varve_teams *teams = &heap->teams[heap->space.cut != 0];
+  struct varve_teams *teams = &heap->teams[space_is_partial(&heap->space)];
   const varve_collection_stats *stats = &heap->current;
-  uint64_t work = heap->space.cut ? stats->survived : stats->live_before;
+  uint64_t work = space_is_partial(&heap->space) ? stats->survived : stats->live_before;
   uint32_t team = 0;
   while (team + 1 < VARVE__TEAMS && heap->options.workers >> team > stats->workers) ++team;
   if (!heap->options.parallel_min || work < parallel_min(heap)) return;
@@ -151,12 +153,12 @@ uint64_t varve__policy_recycle(struct varve_recycling *r, uint64_t cost, uint64_
 static uint64_t kept_by_short_cycle(const struct varve_heap *heap) {
   uint64_t cache = heap->options.cache_budget;
   if (!heap->ages.on || heap->ages.asleep) return heap->live_bytes;
-  return heap->space.cut ? heap->current.survived : cache / 1024 * heap->yield.survival;
+  return space_is_partial(&heap->space) ? heap->current.survived : cache / 1024 * heap->yield.survival;
 }
 
 /* A full collection among short cycles says nothing about them. */
 static uint64_t short_cycle_cost(const struct varve_heap *heap) {
-  bool other = heap->ages.on && !heap->ages.asleep && !heap->space.cut;
+  bool other = heap->ages.on && !heap->ages.asleep && !space_is_partial(&heap->space);
   return other && heap->recycling.cost ? heap->recycling.cost : heap->current.total_ns;
 }
 

@@ -115,7 +115,7 @@ static bool young_slide_pays(const struct varve_heap *heap, uint64_t gained, uin
 bool varve__policy_slide_pays(const struct varve_heap *heap, uint64_t gained, uint64_t moved, uint64_t dead) {
   uint64_t budget = varve__sizing_budget(heap, heap_used_blocks(heap) - dead);
   if (heap->options.move_everything || gained * SLIDE_PAYS >= budget) return true;
-  return heap->space.cut && young_slide_pays(heap, gained, moved);
+  return space_is_partial(&heap->space) && young_slide_pays(heap, gained, moved);
 }
 
 /* The epoch of what survived one collection only; 0: there is none. */
@@ -142,7 +142,7 @@ static struct varve_cut full_cut(const struct varve_heap *heap) {
 struct varve_cut varve__policy_cut(const struct varve_heap *heap, enum varve_extent extent) {
   uint8_t newest = heap->space.epoch;
   bool stress = heap->options.stress_period || heap->options.move_everything;
-  if (!heap->ages.on) return (struct varve_cut){0};
+  if (!heap->ages.on || extent == EXTENT_FOREVER) return (struct varve_cut){0};
   if (stress && extent == EXTENT_DUE) return random_cut(heap);
   if (!can_cut(heap) || extent == EXTENT_ALL) return full_cut(heap);
   struct varve_choice choice = choose(heap);
@@ -180,7 +180,7 @@ static void learn_decay(const struct varve_heap *heap, struct varve_yield *y, ui
   const struct varve_plan *plan = heap->plan;
   uint64_t young = (atomic_load_explicit(&plan->fresh_words, memory_order_relaxed) +
                     atomic_load_explicit(&plan->aged_words, memory_order_relaxed)) / VARVE__BLOCK_WORDS;
-  uint64_t lives = heap->current.survived >> VARVE__BLOCK_SHIFT, before = y->used - y->aged;
+  uint64_t lives = heap->live_bytes >> VARVE__BLOCK_SHIFT, before = y->used - y->aged;
   uint64_t now = lives > young ? lives - young : 0;
   uint64_t died = before > now ? before - now : 0, since = y->allocated + allocated;
   if (since) y->decay = (y->decay + 3 * (died * 1024 / since)) / 4;
@@ -189,7 +189,7 @@ static void learn_decay(const struct varve_heap *heap, struct varve_yield *y, ui
 void varve__policy_note_yield(struct varve_heap *heap) {
   struct varve_yield *y = &heap->yield;
   const varve_collection_stats *stats = &heap->current;
-  uint8_t newest = (uint8_t)(stats->epochs - 1), cut = heap->space.cut;
+  uint8_t newest = (uint8_t)(stats->epochs - 1), cut = space_is_partial(&heap->space) ? heap->space.cut : 0;
   uint64_t before = stats->live_before / VARVE__BLOCK_BYTES, allocated = before > y->used ? before - y->used : 0;
   y->lines = cut ? atomic_load_explicit(&heap->remembered.lines, memory_order_relaxed) : 0;
   learn_cost(y, stats->total_ns - stats->stop_ns, stats->survived, cut ? stats->remembered + y->lines : 0);

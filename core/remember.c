@@ -96,6 +96,16 @@ static void note_line(struct varve_heap *heap, const varve_object *object, const
   if (__atomic_load_n(note, __ATOMIC_RELAXED) != value) __atomic_store_n(note, value, __ATOMIC_RELAXED);
 }
 
+static bool is_immortal(const struct varve_heap *heap, const varve_object *object) {
+  return space_is_immortal(&heap->space, space_block(&heap->space, (uint64_t)(uintptr_t)object));
+}
+
+/* A5: asleep, only what is written into immortal objects has to be known. */
+static bool is_blind(const struct varve_heap *heap, const varve_object *object) {
+  bool lost = atomic_load_explicit(&heap->remembered.lost, memory_order_relaxed);
+  return lost || (heap->ages.asleep && !is_immortal(heap, object));
+}
+
 void varve_remember(varve_mutator *head, void *at, varve_word *slot) {
   struct varve_heap *heap = head->heap;
   varve_object *object = at;
@@ -103,7 +113,7 @@ void varve_remember(varve_mutator *head, void *at, varve_word *slot) {
   if ((uintptr_t)at / 8 % 64 == 0) return;
 #endif
   VARVE_REQUIRE(space_contains(&heap->space, (uint64_t)(uintptr_t)at), "store: %p is no object of the heap", at);
-  bool blind = heap->ages.asleep || atomic_load_explicit(&heap->remembered.lost, memory_order_relaxed);
+  bool blind = is_blind(heap, object);
   bool lines = !blind && has_lines(heap, object);
   ++mutator_of(head)->barriers;
   uint8_t flag = lines ? VARVE_ABI_FLAG_LISTED : VARVE_ABI_FLAG_NO_LOG;
@@ -129,7 +139,7 @@ static uint64_t refer_into_range(struct varve_sieve *sieve, const varve_word *wo
       into |= UINT64_C(1) << i;
       epoch = space->cut;
     }
-    sieve->needed |= epoch > sieve->heap->ages.next_tenured;
+    sieve->needed |= epoch > sieve->past;
   }
   sieve->found |= into != 0;
   return into;
@@ -159,6 +169,7 @@ static void sift_slots(void *context, varve_word *slots, size_t count) {
 void varve__sieve_open(struct varve_sieve *sieve, struct varve_heap *heap, struct varve_visitor *visitor,
                        bool marking) {
   *sieve = (struct varve_sieve){.heap = heap, .visitor = visitor, .marking = marking};
+  sieve->past = heap->ages.next_tenured;
   sieve->own = (struct varve_visitor){.range = sift_range, .heap = heap, .context = sieve};
 }
 
@@ -218,6 +229,16 @@ static bool visit_object(struct varve_sieve *sieve, varve_object *object) {
   return !sieve_forgets(sieve);
 }
 
+/* A1 */
+static bool visit_old(struct varve_sieve *sieve, varve_object *object) {
+#ifndef VARVE_PLANT_IMMORTAL_FORGOTTEN
+  if (is_immortal(sieve->heap, object)) sieve->past = 0;
+#endif
+  bool stays = visit_object(sieve, object);
+  sieve->past = sieve->heap->ages.next_tenured;
+  return stays;
+}
+
 static void take_off(varve_object **entry) {
   uint8_t *flags = (uint8_t *)*entry;
   __atomic_store_n(flags, *flags & (uint8_t)~VARVE__FLAGS_REMEMBERED, __ATOMIC_RELAXED);
@@ -241,7 +262,7 @@ void varve__remembered_visit(struct varve_sieve *sieve, uint32_t index) {
     fetch_entry(list, i + ENTRIES_AHEAD);
     if (!*entry) continue;
     if (space_in_range(space, space_block(space, (uint64_t)(uintptr_t)*entry))) *entry = NULL;
-    else if (!visit_object(sieve, *entry)) take_off(entry);
+    else if (!visit_old(sieve, *entry)) take_off(entry);
   }
 }
 
@@ -277,7 +298,7 @@ void varve__remembered_settle(struct varve_heap *heap) {
     }
   }
   remembered->count = kept;
-  if (!heap->space.cut) atomic_store_explicit(&remembered->lost, false, memory_order_relaxed);
+  if (!space_is_partial(&heap->space)) atomic_store_explicit(&remembered->lost, false, memory_order_relaxed);
 }
 
 uint64_t varve__remembered_barriers(const struct varve_heap *heap) {

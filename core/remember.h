@@ -38,6 +38,7 @@ struct varve_sieve {
   bool marking;       /* the mark pass */
   uint64_t lines;     /* noted ones that were looked at */
   bool found, needed; /* of the object or line looked at: it refers into the range; a later cut may need to know it */
+  uint8_t past;       /* references to epochs up to this one need not be known */
   struct varve_visitor own; /* for trace functions */
 };
 

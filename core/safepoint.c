@@ -210,3 +210,10 @@ void varve__safepoint_resume(struct varve__mutator *mutator) {
   release_collector(heap);
   varve__safepoint_restore_limit(mutator);
 }
+
+void varve__safepoint_forget_others(struct varve_heap *heap) {
+  atomic_store(&heap->collector, HELD);
+  atomic_store(&heap->losers, 0);
+  atomic_store(&heap->sleepers, 0);
+  atomic_store(&heap->stopper_sleeps, 0);
+}

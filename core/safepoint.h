@@ -63,5 +63,7 @@ bool varve__safepoint_stop(struct varve__mutator *mutator, uint64_t seen);
 uint32_t varve__safepoint_close_roll(struct varve_heap *heap);
 /* The collector: send helpers away, let the world run, and go on running. */
 void varve__safepoint_resume(struct varve__mutator *mutator);
+/* The collector, in the child of a fork: nobody waits, and nobody has enlisted. */
+void varve__safepoint_forget_others(struct varve_heap *heap);
 
 #endif

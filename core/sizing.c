@@ -248,7 +248,7 @@ static void set_budget(struct varve_heap *heap) {
   struct varve_sizing *sizing = &heap->sizing;
   sizing->used = heap_used_blocks(heap);
   struct varve_goal goal = decide(heap, sizing->used);
-  if (heap->space.cut) goal = until_full(heap, goal);
+  if (space_is_partial(&heap->space)) goal = until_full(heap, goal);
   else allow(sizing, goal.budget);
   sizing->budget = goal.budget;
   sizing->cache = UINT64_MAX;

@@ -75,6 +75,7 @@ static void add_to_node(varve_node_stats *totals, const varve_worker_stats *one)
 void varve__stats_finish(varve_heap *heap) {
   varve__lock_take(&heap->stats_lock);
   add_to_totals(&heap->totals, &heap->current);
+  heap->totals.bytes_immortal = heap->space.floor ? heap->ages.live[0] : 0;
   for (uint32_t i = 0; i < heap->current.workers && i < VARVE_STATS_WORKERS; ++i)
     add_to_node(&heap->node_totals[heap->current.worker[i].node], &heap->current.worker[i]);
   heap->last = heap->current;

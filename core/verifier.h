@@ -80,6 +80,8 @@ void varve__verify_damage(struct varve_verifier *v, const char *format, ...)
 struct place varve__verify_place(const struct varve_verifier *v, const varve_object *object);
 /* Every object of a map, in address order, until damage is found. */
 void varve__verify_each(struct varve_verifier *v, enum map map, object_fn *visit);
+/* verify_hash.c: identity hashes against the map of starts. */
+void varve__verify_hashes(struct varve_verifier *v);
 /* Begin a run that reports to `error`. */
 void varve__verify_begin(struct varve_verifier *v, varve_error *error);
 

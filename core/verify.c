@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "core/base/bits.h"
+#include "core/hash.h"
 #include "core/heap.h"
 #include "core/remember.h"
 #include "core/root.h"
@@ -259,12 +260,15 @@ static uint64_t mix(uint64_t hash, uint64_t value) {
 /* A word by its place in the object; summed up, so that references can be taken out again. */
 static uint64_t word_hash(size_t index, uint64_t word) { return mix(mix(index + 1, word), word >> 32); }
 
-/* The flag byte belongs to the collector. */
-static uint64_t header_hash(const varve_object *object) { return word_hash(0, object->header & ~(uint64_t)0xff); }
+/* Of the flag byte, which belongs to the collector, the identity hash counts. */
+static uint64_t header_hash(const varve_heap *heap, const varve_object *object) {
+  uint64_t identity = hash_is_flagged(object) ? varve__hash_find(heap, object) : 0;
+  return word_hash(0, (object->header & ~(uint64_t)0xff) ^ identity);
+}
 
-static uint64_t words_hash(const varve_object *object, uint64_t words) {
+static uint64_t words_hash(const varve_heap *heap, const varve_object *object, uint64_t words) {
   const uint64_t *word = (const uint64_t *)object;
-  uint64_t sum = header_hash(object);
+  uint64_t sum = header_hash(heap, object);
   for (size_t i = 1; i < words; ++i) sum += word_hash(i, word[i]);
   return sum;
 }
@@ -298,8 +302,8 @@ static const struct varve_layout_entry *layout_in_force(const varve_heap *heap, 
 static uint64_t edge_hash(const varve_heap *heap, varve_object *object) {
   uint64_t words = varve_object_bytes(object) / 8;
   const struct varve_layout_entry *layout = layout_in_force(heap, object);
-  if (words > EDGE_WORDS || (layout && layout->kind == VARVE_LAYOUT_TRACE)) return header_hash(object);
-  struct content content = {heap, (varve_word *)object, words_hash(object, words)};
+  if (words > EDGE_WORDS || (layout && layout->kind == VARVE_LAYOUT_TRACE)) return header_hash(heap, object);
+  struct content content = {heap, (varve_word *)object, words_hash(heap, object, words)};
   if (layout)
     scan_object(&heap->layouts, layout, (varve_word *)object, words, replace_references, &content, NULL);
   return content.sum;
@@ -330,7 +334,9 @@ static const char *what_is_at(const struct varve_verifier *v, uint64_t address) 
 static void check_remembered(struct varve_verifier *v, const varve_word *slot, uint64_t target) {
   const struct varve_space *space = space_of(v);
   uint8_t newer = space->epochs[space_block(space, target)];
-  if (!v->heap->ages.on || newer <= v->heap->ages.tenured || v->lost) return;
+  bool forever = v->object && space_is_immortal(space, space_block(space, (uintptr_t)v->object));
+  if (!v->heap->ages.on || atomic_load_explicit(&v->heap->remembered.lost, memory_order_relaxed)) return;
+  if (!forever && (newer <= v->heap->ages.tenured || v->heap->ages.asleep)) return;
   if (!v->object) {
     if (!varve__roots_has_note(v->heap->roots, v->task, slot))
       varve__verify_damage(v, "%s: refers to %p of epoch %u, and no store was noted: written past the store interface?",
@@ -417,7 +423,7 @@ static void trace_object(struct varve_verifier *v, varve_object *object) {
   const struct varve_layout_table *table = &v->heap->layouts;
   v->object = object;
   v->words = varve_object_bytes(object) / 8;
-  v->content = words_hash(object, v->words);
+  v->content = words_hash(v->heap, object, v->words);
   scan_object(table, &table->entries[varve_object_layout(object)], (varve_word *)object, v->words, trace_slots, v,
               &v->visitor);
   v->object = NULL;
@@ -488,6 +494,7 @@ varve_status varve__verify_trace(struct varve_verifier *v, struct varve_snapshot
   v->lost = v->heap->ages.asleep || atomic_load_explicit(&v->heap->remembered.lost, memory_order_relaxed);
   parse(v);
   if (!v->failed) check_lists(v);
+  if (!v->failed) varve__verify_hashes(v);
   if (!v->failed) trace(v);
   if (!v->failed && out) *out = v->now;
   return result(v);

@@ -272,6 +272,18 @@ void varve__workers_prepare(struct varve_heap *heap, uint32_t count) {
   varve__lock_release(&workers->lock);
 }
 
+void varve__workers_forget(struct varve_heap *heap) {
+  struct varve_workers *workers = heap->workers;
+  workers->active = 1;
+  atomic_store(&workers->left, 0);
+  atomic_store(&workers->waiting, 0);
+  for (uint32_t i = 0; i < workers->slot_count; ++i) {
+    atomic_store(&workers->slots[i].order, NO_ORDER);
+    atomic_store(&workers->slots[i].asleep, 0);
+    workers->slots[i].exists = workers->slots[i].pinned = false;
+  }
+}
+
 void varve__workers_close(struct varve_heap *heap) {
   struct varve_workers *workers = heap->workers;
   if (!workers) return;

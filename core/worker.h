@@ -19,8 +19,7 @@
  * A thread that cannot be started is done without: the collection has fewer workers, and the log says so once. One that
  * cannot be pinned runs where the system lets it; that is said once, too.
  *
- * fork: the child has the forking thread and no other, so a heap that had workers must not be used in it; a collection
- * there would wait for them for ever. exec or _exit are safe: the heap has no handlers of its own.
+ * fork: the child has the forking thread and no other: core/fork.c. The heap has no handlers of its own.
  */
 #ifndef VARVE_CORE_WORKER_H
 #define VARVE_CORE_WORKER_H
@@ -42,6 +41,8 @@ uint32_t varve__workers_active(const struct varve_heap *heap);
  * caller itself; another mutator that helps may have moved, or not have told yet. */
 unsigned varve__worker_node(const struct varve_heap *heap, uint32_t worker);
 void varve__workers_run(struct varve_heap *heap, varve_worker_fn *fn);
+/* In the child of a fork: there are no threads. */
+void varve__workers_forget(struct varve_heap *heap);
 
 /* A stopped mutator that has enlisted, with a ticket from 1 that nobody else has: work until dismissed. */
 void varve__worker_help(struct varve_heap *heap, uint32_t ticket);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* meta.c -- see meta.h. Two forms of the same four arena_ functions: jemalloc arenas, and lists of malloc blocks.
+/* meta.c -- see meta.h. Two forms of the same six arena_ functions: jemalloc arenas, and lists of malloc blocks.
  *
  * The jemalloc copy is made by cmake/VarveJemalloc.cmake from the distribution's static library: every symbol gets the
  * prefix varve_je_, and the names of the environment variable and the file it would read its settings from are
@@ -69,6 +69,9 @@ static void arena_unlink(struct arena *a, struct block *b) {
   __atomic_store_n(&a->bytes, a->bytes - b->bytes, __ATOMIC_RELAXED);
   pthread_mutex_unlock(&a->lock);
 }
+
+static void arena_lock(struct arena *a) { pthread_mutex_lock(&a->lock); }
+static void arena_unlock(struct arena *a) { pthread_mutex_unlock(&a->lock); }
 
 static void *arena_alloc(struct arena *a, size_t bytes, size_t alignment) {
   size_t extra = sizeof(struct block) + alignment;
@@ -225,6 +228,9 @@ static void arena_close(struct arena *a) {
   unmap_all(a);
 }
 
+static void arena_lock(struct arena *a) { (void)a; }
+static void arena_unlock(struct arena *a) { (void)a; }
+
 static void *arena_alloc(struct arena *a, size_t bytes, size_t alignment) {
   return varve_je_mallocx(bytes, flags_for(a, alignment) | FLAG_ZERO);
 }
@@ -287,6 +293,16 @@ void varve__meta_free(struct varve_meta *meta, unsigned node, void *p, size_t by
 
 uint64_t varve__meta_bytes(const struct varve_meta *meta, unsigned node) {
   return meta->wanted[node] ? __atomic_load_n(&meta->arenas[node].bytes, __ATOMIC_RELAXED) : 0;
+}
+
+void varve__meta_lock(struct varve_meta *meta) {
+  for (unsigned i = 0; i < meta->opened; ++i)
+    if (meta->wanted[i]) arena_lock(&meta->arenas[i]);
+}
+
+void varve__meta_unlock(struct varve_meta *meta) {
+  for (unsigned i = meta->opened; i > 0; --i)
+    if (meta->wanted[i - 1]) arena_unlock(&meta->arenas[i - 1]);
 }
 
 unsigned varve__meta_home(const struct varve_meta *meta) { return meta->home; }

@@ -31,6 +31,11 @@ void *varve__meta_alloc(struct varve_meta *meta, unsigned node, size_t bytes, si
 /* NULL: nothing happens. */
 void varve__meta_free(struct varve_meta *meta, unsigned node, void *p, size_t bytes, size_t alignment);
 
+/* Around a fork: nobody else is in the middle of an operation, so that both processes can go on. The jemalloc form has
+ * handlers of its own for that. */
+void varve__meta_lock(struct varve_meta *meta);
+void varve__meta_unlock(struct varve_meta *meta);
+
 /* The node for what is of no node in particular: that of the first allowed core. */
 unsigned varve__meta_home(const struct varve_meta *meta);
 

@@ -136,6 +136,7 @@ struct varve_space {
   uint8_t *epochs;      /* R6, a byte a block */
   uint8_t epoch;        /* the newest; changes in pauses only */
   uint8_t cut;          /* in a pause: blocks of this epoch and newer ones are the range that is collected; 0: all */
+  uint8_t floor;        /* epochs below are immortal: see core/ages.h; changes in pauses only */
   struct varve_region *regions;
   uint32_t region_count;  /* reserved */
   uint32_t region_high;   /* regions from here on have never been committed; grows under lock */
@@ -251,6 +252,12 @@ static inline bool space_is_fresh(const struct varve_space *space, uint32_t bloc
 /* In a pause: is the block in the range that is collected? */
 static inline bool space_in_range(const struct varve_space *space, uint32_t block) {
   return space->epochs[block] >= space->cut;
+}
+/* In a pause: is the collection not a full one? */
+static inline bool space_is_partial(const struct varve_space *space) { return space->cut > space->floor; }
+/* Of a block in use: does no collection take it any more? */
+static inline bool space_is_immortal(const struct varve_space *space, uint32_t block) {
+  return space->epochs[block] < space->floor;
 }
 /* The blocks of a region that are in the range, a bit each; free blocks may be. */
 uint64_t varve__space_range(const struct varve_space *space, uint32_t region);

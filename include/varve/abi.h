@@ -52,6 +52,7 @@ struct varve_mutator {
 #define VARVE_ABI_HEADER_WORDS_SHIFT 32
 #define VARVE_ABI_FLAG_NO_LOG 0x01u /* "need not be remembered": every object is born with it */
 #define VARVE_ABI_FLAG_LISTED 0x02u /* the library's: an old large array that is remembered, and noted by lines */
+#define VARVE_ABI_FLAG_HASHED 0x04u /* the library's: varve_identity_hash was asked for it */
 
 /** The header of a new object; `bytes` is already a multiple of the granule. */
 #define VARVE_ABI_HEADER(layout, bytes)                                                       \

@@ -85,6 +85,20 @@ VARVE_API varve_status varve_collect(varve_mutator *mutator);
  * errors are, as above. */
 VARVE_API varve_status varve_collect_newest(varve_mutator *mutator);
 
+/** Run a full collection; what it finds alive is immortal: no later collection marks, moves or frees it, or looks at it
+ * unless it was written to. For what a program builds once, at its start: full collections then cost what was made
+ * since. It may be written to like everything else; what only an immortal object refers to stays alive with it, also
+ * when nobody refers to that any more.
+ *
+ * Called again, it collects the immortal part once more, with what was made since, and all that is alive is immortal
+ * then. When the system has no memory for noting stores into immortal objects, all of them become ordinary old ones;
+ * the figure bytes_immortal tells.
+ *
+ * @return VARVE_OK; VARVE_OPTION: the heap has ages=0, so nobody notes what is written to; VARVE_THREAD: the mutator is
+ *         native, or of another thread.
+ * @threads the mutator's own, running; blocks. Objects move. */
+VARVE_API varve_status varve_heap_make_immortal(varve_mutator *mutator, varve_error *error);
+
 /** Stop the world and verify the whole heap: roots, objects, slots, tables. Works in every build.
  * @return VARVE_OK, or VARVE_CORRUPT with the first damage named in the detail (object, slot, target).
  * @threads the mutator's own; blocks; moves nothing. */

@@ -70,6 +70,7 @@ typedef struct varve_heap_stats {
   uint64_t bytes_metadata;    /* address space of the collector's own tables; memory lies where it was needed */
   uint64_t heap_limit;        /* the size at which the next collection comes */
   uint64_t bytes_external;    /* held outside by objects, as varve_external_add was told */
+  uint64_t bytes_immortal;    /* of objects that no collection takes any more (varve_heap_make_immortal) */
   uint32_t mutators, workers;
   uint64_t pauses[VARVE_PAUSE_BUCKETS]; /* histogram: 8 buckets per power of two, from 1 ns */
   uint64_t stops[VARVE_PAUSE_BUCKETS];  /* time-to-stop in the same buckets */

@@ -18,6 +18,8 @@
 #include "varve/abi.h"
 #include "varve/alloc.h"
 #include "varve/ffi.h"
+#include "varve/fork.h"
+#include "varve/hash.h"
 #include "varve/heap.h"
 #include "varve/layout.h"
 #include "varve/mutator.h"
@@ -26,5 +28,6 @@
 #include "varve/stats.h"
 #include "varve/store.h"
 #include "varve/types.h"
+#include "varve/walk.h"
 
 #endif

@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: MIT */
+/* walks.c -- the walks of varve/walk.h: one serial trace, breadth first, with a bit a word for what was met and a
+ * queue of all that was.
+ *
+ * Idea       The queue keeps every object, and for each the one that it was met from. So it is the list of live objects
+ *            in the end, and the way to any of them, which is a shortest one.
+ * Called by  running mutators; they stop the world as for varve_verify.
+ * Memory     bits and queue are reserved for what the heap may hold when the world stands, committed as they grow, and
+ *            released before it runs.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/heap.h"
+#include "core/mutator.h"
+#include "core/root.h"
+#include "core/safepoint.h"
+#include "core/scan.h"
+#include "numa/place.h"
+#include "varve/walk.h"
+
+#define FROM_ROOT (UINT64_C(1) << 63)
+#define PIECE_BYTES VARVE__REGION_BYTES /* of the queue, committed at a time */
+#define LINE_CHARS 256u
+
+struct met {
+  uint64_t address;
+  uint64_t from; /* its place in the queue, or FROM_ROOT | root task */
+};
+
+struct walk;
+typedef void meet_fn(struct walk *walk, varve_word *slot, varve_word word);
+
+struct walk {
+  struct varve_heap *heap;
+  struct varve__mutator *mutator;
+  struct varve_visitor visitor;
+  meet_fn *meet;               /* what is done with a reference */
+  uint64_t *bits;              /* a bit a word of the regions in use */
+  struct met *queue;
+  size_t count, room, bits_bytes, queue_bytes;
+  uint64_t from;               /* as in struct met: where slots are being visited */
+  bool failed;                 /* no memory */
+  const varve_word *except;    /* no root */
+  uint64_t wanted;             /* address; 0: none in particular */
+  size_t wanted_at;            /* its place in the queue; `count`: not there */
+  const varve_word *slot;      /* of a search: the first that refers to what is wanted */
+  varve_object_fn *object_fn;
+  varve_reference_fn *reference_fn;
+  void *context;
+};
+
+/* ---- memory ---- */
+
+static bool open_memory(struct walk *walk) {
+  const struct varve_heap *heap = walk->heap;
+  size_t words = heap->space.region_high * (size_t)VARVE__REGION_WORDS;
+  walk->bits_bytes = words / 8;
+  walk->queue_bytes = words * sizeof *walk->queue; /* no heap has more objects than words */
+  walk->bits = varve__place_reserve(walk->bits_bytes, 0);
+  walk->queue = varve__place_reserve(walk->queue_bytes, 0);
+  return walk->bits && walk->queue &&
+         varve__place_commit(heap->topology, walk->bits, walk->bits_bytes, VARVE__NODES_MAX, 0);
+}
+
+static void close_memory(struct walk *walk) {
+  if (walk->bits) varve__place_release(walk->bits, walk->bits_bytes);
+  if (walk->queue) varve__place_release(walk->queue, walk->queue_bytes);
+}
+
+static bool grow_queue(struct walk *walk) {
+  void *piece = walk->queue + walk->room;
+  walk->failed |= !varve__place_commit(walk->heap->topology, piece, PIECE_BYTES, VARVE__NODES_MAX, 0);
+  if (!walk->failed) walk->room += PIECE_BYTES / sizeof *walk->queue;
+  return !walk->failed;
+}
+
+/* ---- the trace ---- */
+
+static void enqueue(struct walk *walk, uint64_t address) {
+  size_t word = space_word(&walk->heap->space, address);
+  uint64_t bit = UINT64_C(1) << word % 64;
+  if (walk->failed || (walk->bits[word / 64] & bit)) return;
+  if (walk->count == walk->room && !grow_queue(walk)) return;
+  walk->bits[word / 64] |= bit;
+  walk->queue[walk->count++] = (struct met){address, walk->from};
+}
+
+static void visit_word(struct walk *walk, varve_word *slot, uint32_t tags) {
+  varve_word word = __atomic_load_n(slot, __ATOMIC_RELAXED);
+  if (heap_is_reference(walk->heap, word, tags)) walk->meet(walk, slot, word);
+}
+
+SCAN_INLINE void visit_slots(void *context, varve_word *slots, size_t count) {
+  struct walk *walk = context;
+  for (size_t i = 0; i < count; ++i) visit_word(walk, &slots[i], walk->heap->slot_tags);
+}
+
+/* What roots and trace functions give. */
+static void visit_range(struct varve_visitor *visitor, varve_word *base, size_t stride, size_t count,
+                        const uint64_t *bitmap, bool ref) {
+  struct walk *walk = visitor->context;
+  uint32_t tags = ref ? walk->heap->ref_tags : walk->heap->slot_tags;
+  for (size_t i = 0; i < count; ++i)
+    if (!bitmap || (__atomic_load_n(&bitmap[i / 64], __ATOMIC_RELAXED) >> i % 64 & 1))
+      visit_word(walk, (varve_word *)((char *)base + i * stride), tags);
+}
+
+static void visit_root(struct walk *walk, size_t task) {
+  walk->from = FROM_ROOT | task;
+  varve__roots_visit(walk->heap->roots, task, &walk->visitor);
+}
+
+static void visit_object(struct walk *walk, size_t at) {
+  const struct varve_layout_table *table = &walk->heap->layouts;
+  varve_object *object = (varve_object *)walk->queue[at].address;
+  walk->from = at;
+  scan_object(table, &table->entries[varve_object_layout(object)], (varve_word *)object,
+              varve_object_bytes(object) / 8, visit_slots, walk, &walk->visitor);
+}
+
+static void trace(struct walk *walk) {
+  for (size_t task = 0; task < walk->heap->root_tasks && !walk->failed; ++task) visit_root(walk, task);
+  for (size_t at = 0; at < walk->count && !walk->failed; ++at) {
+    varve_object *object = (varve_object *)walk->queue[at].address;
+    if (walk->object_fn) walk->object_fn(walk->context, object, varve_object_bytes(object));
+    visit_object(walk, at);
+  }
+}
+
+/* ---- stopping and resuming ---- */
+
+static varve_status begin(struct walk *walk, varve_mutator *head, varve_error *error) {
+  struct varve__mutator *mutator = mutator_of(head);
+  struct varve_heap *heap = head->heap;
+  if (!varve__mutator_is_here(mutator) || atomic_load(&mutator->state) != MUTATOR_RUNNING)
+    return varve__error(error, VARVE_THREAD, "walk: mutator %s is native, or of another thread", mutator->name);
+  while (!varve__safepoint_stop(mutator, atomic_load(&heap->collections))) continue;
+  varve__roots_lock(heap->roots);
+  varve__lock_take(&heap->settings);
+  heap->root_tasks = varve__roots_prepare(heap->roots);
+  walk->heap = heap;
+  walk->mutator = mutator;
+  walk->visitor = (struct varve_visitor){.range = visit_range, .heap = heap, .context = walk};
+  walk->failed = !open_memory(walk);
+  return VARVE_OK;
+}
+
+static varve_status end(struct walk *walk, varve_error *error) {
+  close_memory(walk);
+  varve__lock_release(&walk->heap->settings);
+  varve__roots_unlock(walk->heap->roots);
+  varve__safepoint_resume(walk->mutator);
+  if (!walk->failed) return VARVE_OK;
+  return varve__error(error, VARVE_METADATA, "walk: no memory to go beyond %zu objects", walk->count);
+}
+
+/* The world stands: which object is meant? */
+static bool want(struct walk *walk, const varve_word *slot) {
+  varve_word word = __atomic_load_n(slot, __ATOMIC_RELAXED);
+  walk->wanted = word & ~(varve_word)7;
+  return heap_is_reference(walk->heap, word, walk->heap->slot_tags | walk->heap->ref_tags);
+}
+
+/* ---- telling ---- */
+
+static void tell(struct walk *walk, varve_word *slot, varve_word word) {
+  char name[LINE_CHARS];
+  varve_reference reference = {.slot = slot, .word = word, .to = varve_untag(word)};
+  if (walk->from & FROM_ROOT) {
+    varve__roots_task_name(walk->heap->roots, walk->from & ~FROM_ROOT, name, sizeof name);
+    reference.root = name;
+  } else {
+    reference.from = (varve_object *)walk->queue[walk->from].address;
+    reference.offset = (size_t)((char *)slot - (char *)reference.from);
+  }
+  walk->reference_fn(walk->context, &reference);
+}
+
+/* ---- objects ---- */
+
+static void meet_object(struct walk *walk, varve_word *slot, varve_word word) {
+  (void)slot;
+  enqueue(walk, word & ~(varve_word)7);
+}
+
+varve_status varve_walk_objects(varve_mutator *mutator, varve_object_fn *visit, void *context, varve_error *error) {
+  struct walk walk = {.meet = meet_object, .object_fn = visit, .context = context};
+  if (!visit) return varve__error(error, VARVE_ARGUMENT, "walk_objects: visit must not be null");
+  varve_status status = begin(&walk, mutator, error);
+  if (status != VARVE_OK) return status;
+  trace(&walk);
+  return end(&walk, error);
+}
+
+/* ---- references ---- */
+
+static void meet_reference(struct walk *walk, varve_word *slot, varve_word word) {
+  uint64_t address = word & ~(varve_word)7;
+  if (!walk->wanted || walk->wanted == address) tell(walk, slot, word);
+  enqueue(walk, address);
+}
+
+varve_status varve_walk_references(varve_mutator *mutator, const varve_word *slot, varve_reference_fn *visit,
+                                   void *context, varve_error *error) {
+  struct walk walk = {.meet = meet_reference, .reference_fn = visit, .context = context};
+  if (!visit) return varve__error(error, VARVE_ARGUMENT, "walk_references: visit must not be null");
+  varve_status status = begin(&walk, mutator, error);
+  if (status != VARVE_OK) return status;
+  bool known = !slot || want(&walk, slot);
+  if (known) trace(&walk);
+  status = end(&walk, error);
+  return known ? status : varve__error(error, VARVE_ARGUMENT, "walk_references: the slot holds no reference");
+}
+
+/* ---- the way to an object ---- */
+
+static void meet_on_way(struct walk *walk, varve_word *slot, varve_word word) {
+  if (slot != walk->except) enqueue(walk, word & ~(varve_word)7);
+}
+
+/* Until what is wanted is in the queue. */
+static bool trace_to_wanted(struct walk *walk) {
+  size_t looked = 0, task = 0;
+  for (size_t at = 0; !walk->failed;) {
+    for (; looked < walk->count; ++looked)
+      if (walk->queue[looked].address == walk->wanted) return walk->wanted_at = looked, true;
+    if (task < walk->heap->root_tasks) visit_root(walk, task++);
+    else if (at < walk->count) visit_object(walk, at++);
+    else break;
+  }
+  return false;
+}
+
+/* Turn the way from an object back to its root round: now each says what comes next. @return the first object's place;
+ * its root is in *root. The last one's next is itself. */
+static size_t reverse(struct walk *walk, uint64_t *root) {
+  size_t next = walk->wanted_at, at = next;
+  for (;;) {
+    uint64_t from = walk->queue[at].from;
+    walk->queue[at].from = next;
+    if (from & FROM_ROOT) return *root = from, at;
+    next = at;
+    at = from;
+  }
+}
+
+static void meet_in_search(struct walk *walk, varve_word *slot, varve_word word) {
+  if ((word & ~(varve_word)7) != walk->wanted || slot == walk->except || walk->slot) return;
+  walk->slot = slot;
+  tell(walk, slot, word);
+}
+
+/* The first slot of the root or object that refers to the one at `to`. */
+static void tell_step(struct walk *walk, uint64_t from, size_t to) {
+  walk->slot = NULL;
+  walk->wanted = walk->queue[to].address;
+  if (from & FROM_ROOT) visit_root(walk, from & ~FROM_ROOT);
+  else visit_object(walk, from);
+}
+
+static void tell_way(struct walk *walk) {
+  uint64_t from;
+  size_t last = walk->wanted_at, at = reverse(walk, &from);
+  walk->meet = meet_in_search;
+  tell_step(walk, from, at);
+  while (at != last) {
+    size_t next = walk->queue[at].from;
+    tell_step(walk, at, next);
+    at = next;
+  }
+}
+
+varve_status varve_path_to(varve_mutator *mutator, const varve_word *slot, varve_reference_fn *visit, void *context,
+                           varve_error *error) {
+  struct walk walk = {.meet = meet_on_way, .reference_fn = visit, .context = context, .except = slot};
+  if (!visit || !slot) return varve__error(error, VARVE_ARGUMENT, "path_to: slot and visit must not be null");
+  varve_status status = begin(&walk, mutator, error);
+  if (status != VARVE_OK) return status;
+  bool known = want(&walk, slot);
+  if (known && trace_to_wanted(&walk)) tell_way(&walk);
+  status = end(&walk, error);
+  return known ? status : varve__error(error, VARVE_ARGUMENT, "path_to: the slot holds no reference");
+}
+
+/* ---- the way as text ---- */
+
+struct lines {
+  const varve_heap *heap;
+  void (*line)(void *context, const char *text);
+  void *context;
+};
+
+static void print_reference(void *context, const varve_reference *reference) {
+  const struct lines *lines = context;
+  varve_layout layout = varve_object_layout(reference->to);
+  char where[LINE_CHARS], text[2 * LINE_CHARS];
+  if (reference->root) snprintf(where, sizeof where, "%s, slot %p", reference->root, (void *)reference->slot);
+  else snprintf(where, sizeof where, "  +%zu", reference->offset);
+  snprintf(text, sizeof text, "%s -> %.64s %p, %zu bytes", where, varve_layout_name(lines->heap, layout),
+           (void *)reference->to, varve_object_bytes(reference->to));
+  lines->line(lines->context, text);
+}
+
+varve_status varve_path_print(varve_mutator *mutator, const varve_word *slot,
+                              void (*line)(void *context, const char *text), void *context, varve_error *error) {
+  struct lines lines = {mutator->heap, line, context};
+  if (!line) return varve__error(error, VARVE_ARGUMENT, "path_print: line must not be null");
+  return varve_path_to(mutator, slot, print_reference, &lines, error);
+}
+
+/* ---- the census ---- */
+
+struct census {
+  uint64_t objects, bytes;
+};
+
+static void count_object(void *context, varve_object *object, size_t bytes) {
+  struct census *census = (struct census *)context + varve_object_layout(object);
+  ++census->objects;
+  census->bytes += bytes;
+}
+
+static int by_bytes(const void *a, const void *b) {
+  const varve_census_row *x = a, *y = b;
+  if (x->bytes != y->bytes) return x->bytes < y->bytes ? 1 : -1;
+  return x->layout < y->layout ? -1 : x->layout > y->layout;
+}
+
+/* The rows of layouts that have objects, sorted. @return how many. */
+static size_t make_rows(const varve_heap *heap, const struct census *census, varve_census_row *rows) {
+  size_t count = 0;
+  for (varve_layout layout = 0; layout < VARVE__LAYOUTS_MAX; ++layout)
+    if (census[layout].objects)
+      rows[count++] = (varve_census_row){layout, varve_layout_name(heap, layout), census[layout].objects,
+                                         census[layout].bytes};
+  qsort(rows, count, sizeof *rows, by_bytes);
+  return count;
+}
+
+static void tell_rows(const varve_heap *heap, const struct census *census, varve_census_row *rows,
+                      void (*row)(void *context, const varve_census_row *row), void *context) {
+  size_t count = make_rows(heap, census, rows);
+  for (size_t i = 0; i < count; ++i) row(context, &rows[i]);
+}
+
+varve_status varve_census(varve_mutator *mutator, void (*row)(void *context, const varve_census_row *row),
+                          void *context, varve_error *error) {
+  varve_heap *heap = mutator->heap;
+  if (!row) return varve__error(error, VARVE_ARGUMENT, "census: row must not be null");
+  size_t bytes = VARVE__LAYOUTS_MAX * (sizeof(struct census) + sizeof(varve_census_row));
+  struct census *census = heap_meta_alloc(heap, bytes);
+  if (!census) return varve__error(error, VARVE_METADATA, "census: no memory for a row for each layout");
+  varve_status status = varve_walk_objects(mutator, count_object, census, error);
+  if (status == VARVE_OK) tell_rows(heap, census, (varve_census_row *)(census + VARVE__LAYOUTS_MAX), row, context);
+  heap_meta_free(heap, census, bytes);
+  return status;
+}
+
+struct table {
+  struct lines lines;
+  uint64_t objects, bytes;
+};
+
+static void print_line(const struct lines *lines, uint64_t objects, uint64_t bytes, const char *name) {
+  char text[LINE_CHARS];
+  snprintf(text, sizeof text, "%14llu %16llu  %.200s", (unsigned long long)objects, (unsigned long long)bytes, name);
+  lines->line(lines->context, text);
+}
+
+static void print_row(void *context, const varve_census_row *row) {
+  struct table *table = context;
+  print_line(&table->lines, row->objects, row->bytes, row->name);
+  table->objects += row->objects;
+  table->bytes += row->bytes;
+}
+
+varve_status varve_census_print(varve_mutator *mutator, void (*line)(void *context, const char *text), void *context,
+                                varve_error *error) {
+  struct table table = {.lines = {mutator->heap, line, context}};
+  if (!line) return varve__error(error, VARVE_ARGUMENT, "census_print: line must not be null");
+  line(context, "       objects            bytes  layout");
+  varve_status status = varve_census(mutator, print_row, &table, error);
+  if (status == VARVE_OK) print_line(&table.lines, table.objects, table.bytes, "all");
+  return status;
+}
