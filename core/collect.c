@@ -18,6 +18,7 @@
 #include "core/base/check.h"
 #include "core/base/clock.h"
 #include "core/compact.h"
+#include "core/conservative.h"
 #include "core/heap.h"
 #include "core/mark.h"
 #include "core/mutator.h"
@@ -81,6 +82,7 @@ static void begin(struct varve_heap *heap, const char *cause, uint32_t blocks, e
   heap->current.barriers = varve__remembered_barriers(heap);
   struct varve_cut cut = varve__policy_cut(heap, extent);
   for (struct varve__mutator *m = heap->mutators; m; m = m->next) varve__mutator_retire(m);
+  varve__stacks_search(heap); /* M1: while the bitmaps are those of the last collection */
   heap->root_tasks = varve__roots_prepare(heap->roots);
   heap->wanted_blocks = blocks;
   varve__policy_note_use(heap);
@@ -113,6 +115,7 @@ static void plan(struct varve_heap *heap, bool emergency) {
   varve__plan_begin(heap);
   varve__workers_run(heap, varve__plan_count_worker);
   varve__plan_large_sweep(heap);
+  varve__pins_hold(heap);
   plan_groups(heap, emergency ? PLAN_EMERGENCY : PLAN_USUAL);
   if (!emergency && heap->plan->group_count && !varve__plan_pays(heap)) varve__plan_drop(heap);
   if (!emergency && !heap->space.cut && !varve__plan_is_enough(heap)) {
@@ -262,6 +265,7 @@ static varve_status verify_stopped(struct varve_heap *heap, varve_error *error) 
   varve__roots_lock(heap->roots);
   varve__lock_take(&heap->settings);
   for (struct varve__mutator *m = heap->mutators; m; m = m->next) varve__mutator_retire(m);
+  varve__stacks_search(heap);
   heap->root_tasks = varve__roots_prepare(heap->roots);
   varve_status status = varve__verify_heap(heap->verifier, error);
   varve__lock_release(&heap->settings);

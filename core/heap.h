@@ -17,6 +17,7 @@
 #include "core/ages.h"
 #include "core/base/park.h"
 #include "core/layout.h"
+#include "core/pin.h"
 #include "core/share.h"
 #include "core/sizing.h"
 #include "numa/meta.h"
@@ -105,6 +106,7 @@ struct varve_heap {
   struct varve_space space;
   struct varve_layout_table layouts;
   struct varve_roots *roots;
+  struct varve_pins pins;
   struct varve_workers *workers;
   struct varve_marker *marker;
   struct varve_plan *plan;

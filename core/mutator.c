@@ -6,10 +6,12 @@
 #include <string.h>
 
 #include "core/base/check.h"
+#include "core/conservative.h"
 #include "core/heap.h"
 #include "core/root.h"
 #include "core/safepoint.h"
 #include "numa/affinity.h"
+#include "varve/pin.h"
 
 static struct varve_space *space_of(const struct varve__mutator *mutator) { return &mutator->head.heap->space; }
 
@@ -92,6 +94,12 @@ varve_status varve_mutator_attach(varve_heap *heap, const char *name, unsigned c
   mutator->node = mutator->home = node;
   forget_tlab(mutator);
   mutator->head.limit = VARVE__EMPTY_LIMIT;
+  name_mutator(mutator, name, 0);
+  if (heap->options.conservative_roots) status = varve__stack_open(mutator, NULL, NULL, error);
+  if (status != VARVE_OK) {
+    varve__meta_free(heap->meta, mutator->home, mutator, sizeof *mutator, 64);
+    return status;
+  }
   varve__lock_take(&heap->registry); /* waits for a running collection */
   bool room = varve__roots_reserve_mutators(heap->roots, heap->mutator_count + 1);
   if (room) list_mutator(heap, mutator, name);
@@ -100,6 +108,7 @@ varve_status varve_mutator_attach(varve_heap *heap, const char *name, unsigned c
     *out = &mutator->head;
     return VARVE_OK;
   }
+  varve__stack_close(mutator);
   varve__meta_free(heap->meta, mutator->home, mutator, sizeof *mutator, 64);
   return varve__error(error, VARVE_METADATA, "attach: no memory for the roots of another mutator");
 }
@@ -107,7 +116,7 @@ varve_status varve_mutator_attach(varve_heap *heap, const char *name, unsigned c
 varve_status varve_detach(varve_mutator *head) {
   struct varve__mutator *mutator = mutator_of(head);
   if (!varve__mutator_is_here(mutator)) return VARVE_THREAD;
-  if (head->frames) return VARVE_BUSY;
+  if (head->frames || head->pinned || head->derived) return VARVE_BUSY;
   struct varve_heap *heap = head->heap;
   if (atomic_load(&mutator->state) == MUTATOR_RUNNING) varve__safepoint_native_enter(mutator);
   varve__lock_take(&heap->registry); /* S3: native, so nobody waits for us */
@@ -115,6 +124,7 @@ varve_status varve_detach(varve_mutator *head) {
   varve__mutator_retire(mutator);
   unlist_mutator(heap, mutator);
   varve__lock_release(&heap->registry);
+  varve__stack_close(mutator);
   varve__meta_free(heap->meta, mutator->home, mutator, sizeof *mutator, 64);
   return VARVE_OK;
 }
@@ -131,6 +141,13 @@ varve_status varve_native_leave(varve_mutator *head) {
   if (!varve__mutator_is_here(mutator) || atomic_load(&mutator->state) != MUTATOR_NATIVE) return VARVE_THREAD;
   varve__safepoint_native_leave(mutator);
   return VARVE_OK;
+}
+
+varve_status varve_native_call(varve_mutator *head, void (*fn)(void *context), void *context) {
+  varve_status status = varve_native_enter(head);
+  if (status != VARVE_OK) return status;
+  fn(context);
+  return varve_native_leave(head);
 }
 
 void varve_poll_slow(varve_mutator *head) {

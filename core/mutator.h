@@ -22,6 +22,16 @@
 
 enum varve_mutator_state { MUTATOR_RUNNING, MUTATOR_NATIVE, MUTATOR_PARKED };
 
+/* The stack that is searched for references (conservative.h). `high` 0: it is not. */
+#define VARVE__STACK_COPY 128u
+struct varve_stack {
+  uintptr_t low, high;       /* as given: nothing outside is ever read */
+  uintptr_t at;              /* its innermost word when the mutator stopped; 0: it has never stopped */
+  uint64_t copy[VARVE__STACK_COPY]; /* the words from `at` on, as they were then */
+  varve_word *found;         /* in a pause: objects, as words that are references; before they are sorted out: candidates */
+  size_t found_count, capacity;
+};
+
 struct varve__mutator {
   struct varve_mutator head;
   uintptr_t tlab_end;
@@ -39,6 +49,8 @@ struct varve__mutator {
   bool satisfied;                   /* its last own collection left room for what it wanted */
   bool took_all;                    /* and took all epochs */
   pthread_t thread;
+  bool tells;                       /* it is in the callback after a collection (hooks.h) */
+  struct varve_stack stack;
   struct varve__mutator *next;      /* in heap->mutators, under the registry lock */
   char name[32];
   _Alignas(64) _Atomic uint32_t state; /* enum varve_mutator_state; a line of its own: the stopper polls it */

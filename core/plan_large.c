@@ -4,7 +4,7 @@
  * Dead runs are freed as soon as marking is over: no live slot refers to them.
  *
  * Slide (emergency): objects go up to the high end of each stretch of neighbouring blocks of LARGE regions in which no
- *   small objects are, highest first, so that the free blocks come together at the low ends. Taken in this order, no
+ *   small objects or pinned ones are, highest first, so that the free blocks come together at the low ends. Taken in this order, no
  *   object's new place is below its old one, and none overlaps a place that has not been left: compact.c moves them
  *   one after the other.
  *   Between nodes, too: memory is short.
@@ -44,9 +44,16 @@ static void add_move(struct varve_heap *heap, uint32_t from, uint32_t to) {
   space_set_moves(&heap->space, from);
 }
 
+static bool is_pinned(const struct varve_space *space, uint32_t block) {
+  const struct varve_block *b = &space->blocks[block];
+  if (b->kind == BLOCK_LARGE_BODY) b -= b->age;
+  return b->kind == BLOCK_LARGE_HEAD && (b->flags & BLOCK_PINNED);
+}
+
 /* May a large object be where this block is? */
 static bool is_room(const struct varve_space *space, uint32_t block) {
-  return is_large(space, block / VARVE__REGION_BLOCKS) && space->blocks[block].kind != BLOCK_SMALL;
+  return is_large(space, block / VARVE__REGION_BLOCKS) && space->blocks[block].kind != BLOCK_SMALL &&
+         !is_pinned(space, block);
 }
 
 /* The first block of the stretch that ends with `block`. */
@@ -74,6 +81,7 @@ static void slide_up(struct varve_heap *heap) {
   struct slide_cursor c = {space->region_high * VARVE__REGION_BLOCKS, space->region_high * VARVE__REGION_BLOCKS};
   for (uint32_t b = c.end; b-- > 0;) {
     if (!is_large(space, b / VARVE__REGION_BLOCKS) || space->blocks[b].kind != BLOCK_LARGE_HEAD) continue;
+    if (is_pinned(space, b)) continue;
     uint32_t blocks = space->blocks[b].age;
     while (c.end - c.low < blocks) next_stretch(space, &c);
     c.end -= blocks;
@@ -87,6 +95,7 @@ static void relocate(struct varve_heap *heap) {
   for (uint32_t b = 0; b < space->region_high * VARVE__REGION_BLOCKS; ++b) {
     if (!is_large(space, b / VARVE__REGION_BLOCKS) || space->blocks[b].kind != BLOCK_LARGE_HEAD) continue;
     if (!head_is_marked(space, b) || !space_in_range(space, b)) continue; /* a place that was just taken, or old */
+    if (is_pinned(space, b)) continue;
     unsigned node = space->regions[b / VARVE__REGION_BLOCKS].node;
     uint32_t blocks = space->blocks[b].age, to = varve__large_find(space, node, blocks);
     if (to == VARVE__NO_BLOCK) continue;

@@ -237,6 +237,7 @@ static void renew_medium(struct varve_space *space, unsigned node) {
   if (region == VARVE__NO_REGION) return;
   uint32_t first = space->regions[region].fresh_from / VARVE__BLOCK_WORDS;
   memset(space->epochs + region * VARVE__REGION_BLOCKS + first, space->epoch, VARVE__REGION_BLOCKS - first);
+  varve__space_clear_starts(space, region);
 }
 
 /* Mediums are bumped from the region with the most room, if the largest medium fits there. */

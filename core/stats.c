@@ -199,7 +199,8 @@ static void put_sizes(struct line *line, const varve_collection_stats *stats) {
         (unsigned long long)stats->remembered);
   put(line, ", moved %.1f MiB in %llu %s%s", mib(stats->bytes_moved), COUNT(stats->groups, "group"));
   if (stats->blocks_dense) put(line, ", kept %llu dense", (unsigned long long)stats->blocks_dense);
-  if (stats->blocks_pinned) put(line, ", kept %llu pinned", (unsigned long long)stats->blocks_pinned);
+  if (stats->blocks_pinned)
+    put(line, ", kept %llu pinned (%.1f MiB held)", (unsigned long long)stats->blocks_pinned, mib(stats->bytes_held));
   if (stats->blocks_gainless) put(line, ", kept %llu gainless", (unsigned long long)stats->blocks_gainless);
   if (stats->blocks_put_off) put(line, ", put off %llu", (unsigned long long)stats->blocks_put_off);
   put(line, ", freed %llu %s%s", COUNT(stats->blocks_freed, "block"));

@@ -292,6 +292,16 @@ void varve__space_unspend(struct varve_space *space, uint32_t blocks) {
 
 /* ---- mediums ---- */
 
+void varve__space_clear_starts(struct varve_space *space, uint32_t region) {
+  uint32_t from = region_at(space, region)->fresh_from / 64, lines = VARVE__REGION_WORDS / 64;
+  memset(space->ranks + (size_t)region * lines + from, 0, (lines - from) * sizeof *space->ranks);
+}
+
+static void note_start(struct varve_space *space, uintptr_t address) {
+  size_t word = space_word(space, address);
+  __atomic_store_n(&space->ranks[word / 64], (uint16_t)(word % 64 + 1), __ATOMIC_RELAXED);
+}
+
 static uintptr_t bump_medium(struct varve_space *space, uint32_t region, size_t words) {
   struct varve_region *r = region_at(space, region);
   uint32_t top = atomic_load_explicit(&r->top, memory_order_relaxed);
@@ -310,6 +320,7 @@ static void open_medium_blocks(struct varve_space *space, uint32_t region) {
     blocks[b].live = 0;
   }
   memset(space->epochs + (size_t)region * VARVE__REGION_BLOCKS, space->epoch, VARVE__REGION_BLOCKS);
+  varve__space_clear_starts(space, region);
 }
 
 static bool open_medium_region(struct varve_space *space, unsigned node) {
@@ -340,6 +351,7 @@ uintptr_t varve__space_take_medium(struct varve_space *space, unsigned node, siz
     uint32_t region = atomic_load_explicit(&space->node[space_list(space, node)].medium_open, memory_order_acquire);
     uintptr_t at = region == VARVE__NO_REGION ? 0 : bump_medium(space, region, words);
     if (at) {
+      note_start(space, at);
       atomic_fetch_add_explicit(&space->allocated_bytes, words * 8, memory_order_relaxed);
       return at;
     }

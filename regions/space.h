@@ -29,6 +29,8 @@
  *   R6 all objects that start in a block were allocated in, or survived into, the same epoch: that of the block. Every
  *      block that is allocated into is of the newest epoch, is fresh: until the next pause its bitmap is zero and its
  *      objects lie end to end. Of a free block the epoch says nothing.
+ *   R7 ranks of a MEDIUM region's lines from fresh_from on: 1 and the place in the line of the object that starts there, 0:
+ *      none does (they are longer than a line). From the end of a pause to the next one's marking.
  */
 #ifndef VARVE_REGIONS_SPACE_H
 #define VARVE_REGIONS_SPACE_H
@@ -187,6 +189,8 @@ void varve__space_block_taken(struct varve_space *space, uint32_t block);
 bool varve__space_spend(struct varve_space *space, uint32_t blocks);
 void varve__space_unspend(struct varve_space *space, uint32_t blocks);
 
+/* R7: no object starts from fresh_from on. */
+void varve__space_clear_starts(struct varve_space *space, uint32_t region);
 /* Bump `words` from the node's open MEDIUM region, opening another when it is full. 0: no memory. */
 uintptr_t varve__space_take_medium(struct varve_space *space, unsigned node, size_t words);
 
