@@ -19,7 +19,9 @@
 #include "core/base/clock.h"
 #include "core/compact.h"
 #include "core/conservative.h"
+#include "core/derived.h"
 #include "core/heap.h"
+#include "core/hooks.h"
 #include "core/mark.h"
 #include "core/mutator.h"
 #include "core/placing.h"
@@ -83,6 +85,7 @@ static void begin(struct varve_heap *heap, const char *cause, uint32_t blocks, e
   struct varve_cut cut = varve__policy_cut(heap, extent);
   for (struct varve__mutator *m = heap->mutators; m; m = m->next) varve__mutator_retire(m);
   varve__stacks_search(heap); /* M1: while the bitmaps are those of the last collection */
+  varve__derived_measure(heap);
   heap->root_tasks = varve__roots_prepare(heap->roots);
   heap->wanted_blocks = blocks;
   varve__policy_note_use(heap);
@@ -136,6 +139,7 @@ static void slide(struct varve_heap *heap) {
   varve__compact_begin(heap);
   varve__workers_run(heap, varve__compact_slide_worker);
   varve__compact_move_large(heap);
+  varve__derived_place(heap);
 }
 
 static void release(struct varve_heap *heap) {
@@ -166,6 +170,7 @@ static void collect_stw(struct varve_heap *heap, bool emergency) {
   verify_plan(heap);
   lap(&time);
   slide(heap);
+  varve__hooks_run(heap);
   stats->slide_ns = lap(&time);
   release(heap);
   stats->release_ns = lap(&time);
@@ -242,6 +247,7 @@ bool varve__collect(struct varve__mutator *mutator, const char *cause, uint64_t 
   varve__sizing_settle(heap);
   varve__placing_tell(heap);
   give_back_and_tell(heap);
+  varve__hooks_tell(mutator);
   return true;
 }
 

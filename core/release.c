@@ -150,6 +150,7 @@ static void finish_large(struct varve_heap *heap, uint32_t block) {
   struct varve_space *space = &heap->space;
   if (space->blocks[block].kind == BLOCK_FREE) return;
   space->epochs[block] = space->cut;
+  space->blocks[block].flags = 0;
   if (space->blocks[block].kind != BLOCK_LARGE_HEAD) return;
   heap->live_bytes += varve_object_bytes((varve_object *)space_block_address(space, block));
 }

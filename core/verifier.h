@@ -29,6 +29,7 @@ struct varve_verifier {
   size_t task;          /* while object is NULL: the root task */
   varve_object *object; /* whose slots are being visited */
   uint64_t words;       /* its size */
+  bool hooked;          /* its layout has a hook */
   bool lost;            /* not all is remembered, and the heap knows it */
   bool exact;           /* of the range nothing is marked but what was traced */
   uint64_t flagged;     /* older objects that say they are listed */

@@ -269,6 +269,11 @@ static uint64_t words_hash(const varve_object *object, uint64_t words) {
   return sum;
 }
 
+/* H2: its data words may be changed in the pause. */
+static bool is_hooked(const varve_heap *heap, const varve_object *object) {
+  return heap->layouts.entries[varve_object_layout(object)].hooked;
+}
+
 static uint64_t reference_hash(size_t index, varve_word word) { return word_hash(index, word & 7) + 1; }
 
 struct content {
@@ -298,7 +303,7 @@ static const struct varve_layout_entry *layout_in_force(const varve_heap *heap, 
 static uint64_t edge_hash(const varve_heap *heap, varve_object *object) {
   uint64_t words = varve_object_bytes(object) / 8;
   const struct varve_layout_entry *layout = layout_in_force(heap, object);
-  if (words > EDGE_WORDS || (layout && layout->kind == VARVE_LAYOUT_TRACE)) return header_hash(object);
+  if (words > EDGE_WORDS || is_hooked(heap, object) || (layout && layout->kind == VARVE_LAYOUT_TRACE)) return header_hash(object);
   struct content content = {heap, (varve_word *)object, words_hash(object, words)};
   if (layout)
     scan_object(&heap->layouts, layout, (varve_word *)object, words, replace_references, &content, NULL);
@@ -376,7 +381,7 @@ static void visit_slot(struct varve_verifier *v, varve_word *slot, uint32_t tags
   }
   if (v->object) {
     size_t index = (size_t)(slot - (varve_word *)v->object);
-    v->content += reference_hash(index, word) - word_hash(index, word);
+    v->content += reference_hash(index, word) - (v->hooked ? 0 : word_hash(index, word));
   }
   follow(v, slot, word);
 }
@@ -417,7 +422,8 @@ static void trace_object(struct varve_verifier *v, varve_object *object) {
   const struct varve_layout_table *table = &v->heap->layouts;
   v->object = object;
   v->words = varve_object_bytes(object) / 8;
-  v->content = words_hash(object, v->words);
+  v->hooked = is_hooked(v->heap, object);
+  v->content = v->hooked ? header_hash(object) : words_hash(object, v->words);
   scan_object(table, &table->entries[varve_object_layout(object)], (varve_word *)object, v->words, trace_slots, v,
               &v->visitor);
   v->object = NULL;
