@@ -501,6 +501,7 @@ varve_status varve__verify_trace(struct varve_verifier *v, struct varve_snapshot
 
 varve_status varve__verify_before(struct varve_verifier *v, struct varve_snapshot *out, varve_error *error) {
   if (varve__verify_trace(v, out, error) != VARVE_OK) return VARVE_CORRUPT;
+  varve__verify_stacks(v);
   if (space_of(v)->cut) trace_listed(v);
   out->survivors = v->now.objects;
   return result(v);
@@ -672,6 +673,7 @@ static void check_tables(struct varve_verifier *v) {
 
 varve_status varve__verify_heap(struct varve_verifier *v, varve_error *error) {
   if (varve__verify_trace(v, NULL, error) == VARVE_OK) check_tables(v);
+  if (!v->failed) varve__verify_stacks(v);
   return result(v);
 }
 
@@ -688,6 +690,7 @@ static void compare(struct varve_verifier *v, const struct varve_snapshot *befor
 varve_status varve__verify_after(struct varve_verifier *v, const struct varve_snapshot *before, varve_error *error) {
   if (varve__verify_trace(v, NULL, error) != VARVE_OK) return VARVE_CORRUPT;
   compare(v, before);
+  if (!v->failed) varve__verify_derived(v);
   v->exact = !space_of(v)->cut;
   if (!v->failed) check_marks(v);
   if (!v->failed) check_tables(v);
