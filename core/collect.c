@@ -198,6 +198,7 @@ static void end(struct varve_heap *heap, uint64_t began) {
   varve__policy_note_yield(heap);
   varve__sizing_set_budget(heap, now);
   varve__policy_shorten_budget(heap);
+  if (!varve__policy_offers_holes(heap)) varve__space_forget_holes(&heap->space);
   varve__sizing_note(heap);
   varve__policy_set_keep(heap, now);
   varve__policy_note_cost(heap);

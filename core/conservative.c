@@ -56,7 +56,7 @@ READS_STACKS void varve__stack_each(const struct varve__mutator *mutator, varve_
   const struct varve_stack *stack = &mutator->stack;
   if (!stack->at) return;
   for (size_t i = 0; i < VARVE__STACK_COPY; ++i) visit(context, stack->copy[i]);
-  for (uintptr_t at = stack->at; at + 8 <= stack->high; at += 8) visit(context, *(const volatile varve_word *)at);
+  for (uintptr_t at = stack->at + sizeof stack->copy; at + 8 <= stack->high; at += 8) visit(context, *(const volatile varve_word *)at);
 }
 
 static void add_word(void *context, varve_word word) {

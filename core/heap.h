@@ -135,6 +135,7 @@ struct varve_heap {
   bool satisfied;              /* the plan of this pause leaves room for that */
   uint64_t live_bytes;         /* after the last collection */
   size_t root_tasks;           /* of this pause */
+  uint64_t hole_words;         /* in a pause: free in pinned blocks that may be allocated into (R8) */
   struct varve_teams teams[2]; /* of full collections, and of others */
   struct varve_need need;
   struct varve_recycling recycling;

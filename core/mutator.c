@@ -18,7 +18,7 @@ static struct varve_space *space_of(const struct varve__mutator *mutator) { retu
 static void forget_tlab(struct varve__mutator *mutator) {
   mutator->head.cursor = mutator->tlab_end = VARVE__EMPTY_LIMIT;
   mutator->spill_cursor = mutator->spill_end = VARVE__EMPTY_LIMIT;
-  mutator->tlab_block = mutator->spill_block = VARVE__NO_BLOCK;
+  mutator->tlab_block = mutator->spill_block = mutator->hole_block = VARVE__NO_BLOCK;
   mutator->own_region = VARVE__NO_REGION;
   mutator->own_free = 0;
   mutator->wanders = false;
@@ -26,6 +26,7 @@ static void forget_tlab(struct varve__mutator *mutator) {
 
 void varve__mutator_retire(struct varve__mutator *mutator) {
   struct varve_space *space = space_of(mutator);
+  varve__hole_close(mutator);
   mutator_close_block(space, mutator->tlab_block, mutator->head.cursor);
   mutator_close_block(space, mutator->spill_block, mutator->spill_cursor);
   if (mutator->own_region != VARVE__NO_REGION)

@@ -49,6 +49,8 @@ static uint64_t fresh_end(const struct resolver *r, uint32_t block) {
 
 static uint64_t find_small(struct resolver *r, uint32_t block, uint64_t address) {
   uint64_t base = space_block_address(r->space, block);
+  const struct varve__mutator *m = r->mutator;
+  if (m && m->in_hole && address >= m->head.cursor && address < m->tlab_end) return 0;
   if (!space_is_fresh(r->space, block)) return find_marked(r, base, base + VARVE__BLOCK_BYTES, address);
   uint64_t end = fresh_end(r, block);
   return address < end ? walk(r, base, end, address) : 0;

@@ -106,6 +106,7 @@ static void read_present(const varve_heap *heap, varve_heap_stats *out) {
   int64_t budget = atomic_load_explicit(&space->budget_blocks, memory_order_relaxed);
   uint64_t committed = atomic_load_explicit(&space->committed, memory_order_relaxed);
   out->bytes_allocated = atomic_load_explicit(&space->allocated_bytes, memory_order_relaxed);
+  out->bytes_refilled = atomic_load_explicit(&space->refilled_bytes, memory_order_relaxed);
   out->bytes_in_use = used * VARVE__BLOCK_BYTES;
   out->heap_limit = (used + (budget > 0 ? (uint64_t)budget : 0)) * VARVE__BLOCK_BYTES;
   out->bytes_committed = committed * (VARVE__REGION_BYTES + VARVE__SIDE_BYTES);

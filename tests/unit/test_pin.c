@@ -147,6 +147,75 @@ static void pins_hold_in_emergencies(void **state) {
   api_close(&api);
 }
 
+/* The whole heap full of small objects, of which one in each block is pinned. @return the pinned ones, linked. */
+static varve_word pin_each_block(struct api *api) {
+  enum { BYTES = 1024 };
+  VARVE_FRAME(f, api->me, all, kept);
+  uint64_t count = 0;
+  for (struct pair *pair; (pair = varve_alloc(api->me, api->pair, BYTES)); f.all = varve_tag(pair, 0)) {
+    pair->left = f.all;
+    pair->number = count++;
+  }
+  assert_int_equal(varve_mutator_status(api->me), VARVE_HEAP_FULL);
+  uintptr_t block = 0;
+  for (varve_word word = f.all, next; word; word = next) {
+    struct pair *pair = pair_of(word);
+    next = pair->left;
+    if ((uintptr_t)pair >> 15 == block) continue;
+    block = (uintptr_t)pair >> 15;
+    assert_int_equal(varve_pin(api->me, pair), VARVE_OK);
+    varve_store(api->me, pair, &pair->left, 0);
+    varve_store(api->me, pair, &pair->right, f.kept);
+    f.kept = word;
+  }
+  f.all = 0;
+  return f.kept;
+}
+
+static void use_the_holes(struct api *api) {
+  VARVE_FRAME(f, api->me, kept, list);
+  f.kept = pin_each_block(api);
+  varve_collection_stats one;
+  api_collect(api, &one);
+  assert_true(one.blocks_pinned > 200 && one.bytes_held > 200 * 30000);
+  uint64_t count = 0, bytes = 0, numbers = 0;
+  for (; bytes < 5u << 20; ++count) { /* more than could be had otherwise */
+    size_t size = count % 10 ? sizeof(struct pair) + count % 300 * 8 % 1500 : 2048;
+    struct pair *pair = varve_alloc(api->me, api->pair, size);
+    if (!pair) fail_msg("%llu bytes could be allocated", (unsigned long long)bytes);
+    pair->number = count;
+    varve_init(api->me, pair, &pair->left, f.list);
+    f.list = varve_tag(pair, 0);
+    bytes += size;
+    if (count % 3000 == 0) api_sound(api);
+    assert_ptr_equal(object_of(api, (char *)pair + size - 1), pair);
+  }
+  for (int i = 0; i < 3; ++i) {
+    numbers = 0;
+    for (struct pair *pair = pair_of(f.list); pair; pair = pair_of(pair->left)) numbers += pair->number;
+    assert_int_equal(numbers, count * (count - 1) / 2);
+    api_collect_newest(api, NULL);
+  }
+  varve_heap_stats stats;
+  varve_heap_stats_get(api->heap, &stats);
+  assert_true(stats.bytes_refilled >= 4u << 20);
+  for (struct pair *pair = pair_of(f.kept), *next; pair; pair = next) {
+    next = pair_of(pair->right);
+    assert_int_equal(varve_unpin(api->me, pair), VARVE_OK);
+  }
+}
+
+static void holes_are_used_when_pressed(void **state) {
+  (void)state;
+  struct api api;
+  api_open(&api, "heap-max=8m,workers=2,parallel-min=0,verify=2,poison=1");
+  use_the_holes(&api);
+  api_close(&api);
+  api_open(&api, "heap-max=8m,workers=2,parallel-min=0,verify=2,ages=0");
+  use_the_holes(&api);
+  api_close(&api);
+}
+
 /* ---- conservative mutators ---- */
 
 /* The only references are in this frame, or in registers. */
@@ -425,7 +494,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_scope_pins),          cmocka_unit_test(pins_are_counted),
       cmocka_unit_test(wrong_pins_are_refused), cmocka_unit_test(many_pins),
-      cmocka_unit_test(pins_hold_in_emergencies), cmocka_unit_test(stacks_are_searched),
+      cmocka_unit_test(pins_hold_in_emergencies), cmocka_unit_test(holes_are_used_when_pressed),
+      cmocka_unit_test(stacks_are_searched),
       cmocka_unit_test(precise_stacks_are_not_searched), cmocka_unit_test(native_calls),
       cmocka_unit_test(addresses_lead_to_objects), cmocka_unit_test(derived_pointers_follow),
       cmocka_unit_test(moved_objects_are_told), cmocka_unit_test(hosts_are_told_after),
