@@ -12,35 +12,32 @@
 
 #define HOLE_WORDS 64u /* smaller ones are left */
 
-/* Words [from, to) of the block. Others may look at its bitmap meanwhile (varve_object_of). */
-static void set_bits(uint64_t *bitmap, size_t from, size_t to, bool set) {
-  for (; from < to; from = (from / 64 + 1) * 64) {
-    size_t end = to < (from / 64 + 1) * 64 ? to - from / 64 * 64 : 64;
-    uint64_t bits = bits_range((unsigned)(from % 64), (unsigned)(end - from % 64)), old = bitmap[from / 64];
-    __atomic_store_n(&bitmap[from / 64], set ? old | bits : old & ~bits, __ATOMIC_RELAXED);
+/* Others may be looking for an object here (resolve.c): they see each line with all before it. */
+static void mark_words(uint64_t *bitmap, size_t from, size_t to) {
+  for (size_t line = from / 64; from < to; from = ++line * 64) {
+    size_t end = to < (line + 1) * 64 ? to : (line + 1) * 64;
+    uint64_t bits = bits_range((unsigned)(from % 64), (unsigned)(end - from));
+    __atomic_store_n(&bitmap[line], bitmap[line] | bits, __ATOMIC_RELEASE);
   }
-}
-
-static size_t word_in(const struct varve_space *space, uint32_t block, uintptr_t address) {
-  return (address - space_block_address(space, block)) / 8;
 }
 
 void varve__hole_close(struct varve__mutator *mutator) {
   const struct varve_space *space = &mutator->head.heap->space;
+  uint32_t block = mutator->hole_block;
   if (!mutator->in_hole) return;
   mutator->in_hole = false;
-  uint32_t block = mutator->hole_block;
-  set_bits(space_block_bitmap(space, block), word_in(space, block, mutator->head.cursor),
-           word_in(space, block, mutator->tlab_end), false);
+  if (mutator->head.cursor < mutator->tlab_end) *(uint64_t *)mutator->head.cursor = 0; /* no header */
+  mark_words(space_block_bitmap(space, block), mutator->hole_from,
+             (mutator->head.cursor - space_block_address(space, block)) / 8);
+  mutator->head.cursor = mutator->tlab_end = VARVE__EMPTY_LIMIT;
 }
 
 static void use_hole(struct varve__mutator *mutator, size_t from, size_t to) {
   struct varve_space *space = &mutator->head.heap->space;
   uint64_t base = space_block_address(space, mutator->hole_block);
-  varve__hole_close(mutator);
   mutator_close_block(space, mutator->tlab_block, mutator->head.cursor);
-  set_bits(space_block_bitmap(space, mutator->hole_block), from, to, true);
   mutator->tlab_block = VARVE__NO_BLOCK;
+  mutator->hole_from = (uint32_t)from;
   mutator->head.cursor = base + from * 8;
   mutator->tlab_end = base + to * 8;
   mutator->in_hole = true;
@@ -50,6 +47,7 @@ static void use_hole(struct varve__mutator *mutator, size_t from, size_t to) {
 
 /* The next hole of the block that is large enough. */
 static bool next_hole(struct varve__mutator *mutator, size_t words) {
+  varve__hole_close(mutator);
   const uint64_t *bitmap = space_block_bitmap(&mutator->head.heap->space, mutator->hole_block);
   while (mutator->hole_next < VARVE__BLOCK_WORDS) {
     size_t from = walk_find(bitmap, mutator->hole_next, VARVE__BLOCK_WORDS, false);
@@ -62,14 +60,25 @@ static bool next_hole(struct varve__mutator *mutator, size_t words) {
   return false;
 }
 
+/* No hole begins with a header. */
+static void open_block(const struct varve_space *space, uint32_t block) {
+  uint64_t *words = (uint64_t *)space_block_address(space, block), *bitmap = space_block_bitmap(space, block);
+  for (size_t at = 0; (at = walk_find(bitmap, at, VARVE__BLOCK_WORDS, false)) < VARVE__BLOCK_WORDS;) {
+    words[at] = 0;
+    at = walk_find(bitmap, at, VARVE__BLOCK_WORDS, true);
+  }
+  space->blocks[block].top = VARVE__BLOCK_WORDS;
+  space->blocks[block].flags = BLOCK_HOLES;
+}
+
 /* Nobody will remember what new objects there refer to. */
 static bool take_block(struct varve__mutator *mutator) {
   struct varve_heap *heap = mutator->head.heap;
   uint32_t block = varve__space_take_holes(&heap->space);
   if (block == VARVE__NO_BLOCK) return false;
   varve__hole_close(mutator);
+  open_block(&heap->space, block);
   atomic_store_explicit(&heap->remembered.lost, true, memory_order_relaxed);
-  heap->space.blocks[block].top = VARVE__BLOCK_WORDS;
   mutator->hole_block = block;
   mutator->hole_next = 0;
   return true;

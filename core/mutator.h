@@ -38,7 +38,7 @@ struct varve__mutator {
   uint32_t tlab_block, spill_block; /* VARVE__NO_BLOCK: none */
   uintptr_t spill_cursor, spill_end;
   uint32_t hole_block;              /* R8: the old block whose holes it fills; VARVE__NO_BLOCK: none */
-  uint32_t hole_next;               /* the word behind the last hole */
+  uint32_t hole_from, hole_next;    /* the first word of the hole that is the TLAB; the word behind it */
   bool in_hole;                     /* the TLAB is a hole; tlab_block is none then */
   uint32_t own_region;              /* VARVE__NO_REGION: none */
   uint64_t own_free;                /* bit b: block b of own_region is ours and unused */
@@ -67,9 +67,10 @@ static inline void mutator_close_block(struct varve_space *space, uint32_t block
     space->blocks[block].top = (uint16_t)((cursor - space_block_address(space, block)) >> 3);
 }
 
-/* hole.c. The TLAB is a hole: what is left of it is unmarked. */
+/* hole.c. If the TLAB is a hole: mark what lies there, and have no TLAB. */
 void varve__hole_close(struct varve__mutator *mutator);
-/* Owner, running: a hole with room for `size` bytes as TLAB. False: none is offered; the TLAB is as it was. */
+/* Owner, running: a hole with room for `size` bytes as TLAB. False: none is offered; a
+ * TLAB that is a hole is closed then. */
 bool varve__hole_open(struct varve__mutator *mutator, size_t size);
 /* Give back the mutator's blocks: note the tops, return unused blocks. Owner in detach, or collector in a pause. */
 void varve__mutator_retire(struct varve__mutator *mutator);

@@ -25,16 +25,33 @@ static uint64_t walk(struct resolver *r, uint64_t from, uint64_t to, uint64_t ad
   return 0;
 }
 
+static uint64_t line_of(const uint64_t *bitmap, size_t line) { return __atomic_load_n(&bitmap[line], __ATOMIC_ACQUIRE); }
+
+/* The first word of the run of set bits that the word is in. */
+static size_t run_start(const uint64_t *bitmap, size_t word) {
+  size_t line = word / 64;
+  uint64_t clear = ~line_of(bitmap, line) & bits_below(word % 64);
+  while (!clear && line) clear = ~line_of(bitmap, --line);
+  return clear ? line * 64 + 64 - (size_t)__builtin_clzll(clear) : 0;
+}
+
 /* The bitmap speaks for the words from `base` to `end`: of those, the run that the address is in. */
 static uint64_t find_marked(struct resolver *r, uint64_t base, uint64_t end, uint64_t address) {
   const uint64_t *bitmap = r->space->bitmap + space_word(r->space, base) / 64;
-  size_t word = (address - base) / 8, line = word / 64;
-  uint64_t bits = __atomic_load_n(&bitmap[line], __ATOMIC_RELAXED);
-  if (!(bits >> word % 64 & 1)) return 0;
-  uint64_t clear = ~bits & bits_below(word % 64);
-  while (!clear && line) clear = ~__atomic_load_n(&bitmap[--line], __ATOMIC_RELAXED);
-  size_t start = clear ? line * 64 + 64 - (size_t)__builtin_clzll(clear) : 0;
-  return walk(r, base + start * 8, end, address);
+  size_t word = (address - base) / 8;
+  if (!(line_of(bitmap, word / 64) >> word % 64 & 1)) return 0;
+  return walk(r, base + run_start(bitmap, word) * 8, end, address);
+}
+
+/* A running mutator, and a hole that is being filled (R8): new objects follow on the run before it, of which some may be
+ * marked by now. */
+static uint64_t find_in_hole(struct resolver *r, uint64_t base, uint64_t address) {
+  const uint64_t *bitmap = r->space->bitmap + space_word(r->space, base) / 64;
+  size_t word = (address - base) / 8, line = word / 64, start = 0;
+  uint64_t set = line_of(bitmap, line) & bits_below(word % 64);
+  while (!set && line) set = line_of(bitmap, --line);
+  if (set) start = run_start(bitmap, line * 64 + 63 - (size_t)__builtin_clzll(set));
+  return walk(r, base + start * 8, base + VARVE__BLOCK_BYTES, address);
 }
 
 /* Where the objects of a fresh block end. Of a block that another mutator is filling only it knows. */
@@ -51,7 +68,11 @@ static uint64_t find_small(struct resolver *r, uint32_t block, uint64_t address)
   uint64_t base = space_block_address(r->space, block);
   const struct varve__mutator *m = r->mutator;
   if (m && m->in_hole && address >= m->head.cursor && address < m->tlab_end) return 0;
-  if (!space_is_fresh(r->space, block)) return find_marked(r, base, base + VARVE__BLOCK_BYTES, address);
+  if (!space_is_fresh(r->space, block)) {
+    uint64_t object = find_marked(r, base, base + VARVE__BLOCK_BYTES, address);
+    bool filling = m && (r->space->blocks[block].flags & BLOCK_HOLES);
+    return object || !filling ? object : find_in_hole(r, base, address);
+  }
   uint64_t end = fresh_end(r, block);
   return address < end ? walk(r, base, end, address) : 0;
 }

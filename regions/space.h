@@ -32,8 +32,8 @@
  *   R7 ranks of a MEDIUM region's lines from fresh_from on: 1 and the place in the line of the object that starts there, 0:
  *      none does (they are longer than a line). From the end of a pause to the next one's marking.
  *   R8 holes between the objects of an old block may be allocated into, too, by the mutator that has taken its bit in
- *      holes. Their words are marked first, and unmarked again where no objects have come to lie: so whenever the world is
- *      stopped, set bits are objects from end to end, as in any old block. The new objects count as old, and nobody
+ *      holes. Their words are marked when it goes on, and when the world has stopped: then set bits are objects from end
+ *      to end, as in any old block. Until then the word behind the last object is no header. The new objects count as old, and nobody
  *      remembers what they refer to: so the next collection is full.
  */
 #ifndef VARVE_REGIONS_SPACE_H
@@ -85,10 +85,11 @@ enum varve_block_flag {
   BLOCK_DENSE = 4,  /* skipped: too full */
   BLOCK_PINNED = 8, /* skipped: must stay */
   BLOCK_FREE_LATER = 16, /* a MEDIUM region that the release has emptied */
-  BLOCK_SPARE = 32  /* was free; the plan has taken it as a destination */
+  BLOCK_SPARE = 32, /* was free; the plan has taken it as a destination */
+  BLOCK_HOLES = 64  /* between pauses: a mutator allocates into its holes */
 };
 
-/* One block's descriptor. dst1, dst2, split and flags are meaningful from the plan to the release of one pause. */
+/* One block's descriptor. dst1, dst2, split and flags (but one) are meaningful from the plan to the release of one pause. */
 struct varve_block {
   uint64_t dst1;  /* where rank 0 goes; an object of rank r goes to dst1 + 8r ... */
   uint64_t dst2;  /* ... or, from rank `split` on, to dst2 + 8r */

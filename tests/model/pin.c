@@ -8,6 +8,7 @@
  * @test stress model --steps 3000 --options stress=40,verify=2,poison=1,parallel-min=0
  * @test ageless model --options ages=0,move-everything=1,verify=2,poison=1,parallel-min=0,workers=4
  * @test tight model --threads 2 --steps 3000 --options heap-max=12m,verify=1,poison=1,parallel-min=0,mark-segments=2
+ * @test holes model --steps 6000 --options heap-max=6m,verify=2,poison=1,parallel-min=0
  * @test helped model --options mutators-help=1,verify=2,poison=1,parallel-min=0,stress=100
  *
  *   pin [--threads T] [--steps N] [--seed S] [--conservative 0|1|2] [--options LIST]
@@ -32,7 +33,7 @@
 
 #define THREADS_MAX 16
 #define SLOTS 24u
-#define PINS 12u
+#define PINS 60u
 #define KEPT 6u
 #define LAYOUTS 3u
 #define SHADOWS 20000u
@@ -299,7 +300,7 @@ static void step(struct worker *worker) {
   if (what < 620) make(worker);
   else if (what < 760) link_nodes(worker);
   else if (what < 790) set_slot(worker, below(worker, SLOTS), NULL, NULL);
-  else if (what < 820) pin(worker);
+  else if (what < 830) pin(worker);
   else if (what < 850) unpin(worker);
   else if (what < 880) keep(worker);
   else if (what < 900) let_go(worker);
@@ -414,7 +415,10 @@ static void run_threads(struct run *run) {
   for (unsigned i = 0; i < run->threads; ++i) moves += workers[i].moves, failures += workers[i].failures;
   if (!moves && varve_heap_options(run->heap)->move_everything) fail(workers, "nothing has ever moved");
   check_end(run, workers);
-  printf("%" PRIu64 " moves seen, %" PRIu64 " told, %" PRIu64 " allocations failed\n", moves, (uint64_t)run->told, failures);
+  varve_heap_stats stats;
+  varve_heap_stats_get(run->heap, &stats);
+  printf("%" PRIu64 " moves seen, %" PRIu64 " told, %" PRIu64 " allocations failed, %" PRIu64 " bytes in holes\n", moves,
+         (uint64_t)run->told, failures, stats.bytes_refilled);
 }
 
 int main(int argc, char **argv) {
