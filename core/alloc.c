@@ -4,8 +4,9 @@
  * Called by the owning mutator, running. Makes no system call unless the heap grows or a collection runs.
  *
  *   small   rest of the TLAB; else, over a line, the spill block, so that the rest is not thrown away; else a new
- *           TLAB, which may be a hole (hole.c). Blocks come from the mutator's open region, with no atomic operation on the region; when the heap is
- *           pressed, one by one from the broken regions, so that whole regions stay free.
+ *           TLAB, which may be a hole (hole.c). Blocks come from the mutator's open region, with no atomic operation
+ *           on the region; when the heap is pressed, one by one from the broken regions, so that whole regions stay
+ *           free.
  *   medium  an atomic bump in the node's open MEDIUM region
  *   large   a run of blocks
  */

@@ -47,7 +47,7 @@ static void add(struct varve__mutator *mutator, const struct varve_space *space,
 #ifdef VARVE_PLANT_CANDIDATE_MISSED
   if (word / 8 % 4 == 0) return;
 #endif
-  VARVE_ALWAYS(stack->found_count < stack->capacity, "mutator %s: more than %zu words of its stack look like references",
+  VARVE_ALWAYS(stack->found_count < stack->capacity, "mutator %s: over %zu words of its stack look like references",
                mutator->name, stack->capacity);
   stack->found[stack->found_count++] = word;
 }
@@ -56,7 +56,8 @@ READS_STACKS void varve__stack_each(const struct varve__mutator *mutator, varve_
   const struct varve_stack *stack = &mutator->stack;
   if (!stack->at) return;
   for (size_t i = 0; i < VARVE__STACK_COPY; ++i) visit(context, stack->copy[i]);
-  for (uintptr_t at = stack->at + sizeof stack->copy; at + 8 <= stack->high; at += 8) visit(context, *(const volatile varve_word *)at);
+  for (uintptr_t at = stack->at + sizeof stack->copy; at + 8 <= stack->high; at += 8)
+    visit(context, *(const volatile varve_word *)at);
 }
 
 static void add_word(void *context, varve_word word) {
@@ -138,9 +139,10 @@ static bool reserve(struct varve__mutator *mutator, size_t capacity) {
 varve_status varve__stack_open(struct varve__mutator *mutator, const void *low, const void *high, varve_error *error) {
   uintptr_t from = (uintptr_t)low, to = (uintptr_t)high & ~(uintptr_t)7, here = (uintptr_t)__builtin_frame_address(0);
   if (!low && !high && !find_stack(&from, &to))
-    return varve__error(error, VARVE_ARGUMENT, "mutator %s: the system does not tell where its stack is", mutator->name);
+    return varve__error(error, VARVE_ARGUMENT, "mutator %s: the system does not tell where its stack is",
+                        mutator->name);
   if (here <= from || here >= to)
-    return varve__error(error, VARVE_ARGUMENT, "mutator %s: it runs at %#llx, which is not on the stack from %#llx to %#llx",
+    return varve__error(error, VARVE_ARGUMENT, "mutator %s: it runs at %#llx, not on the stack from %#llx to %#llx",
                         mutator->name, (unsigned long long)here, (unsigned long long)from, (unsigned long long)to);
   size_t words = (to - from) / 8 + VARVE__STACK_COPY;
   if (!reserve(mutator, words < CAPACITY_MAX ? words : CAPACITY_MAX))

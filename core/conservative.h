@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* conservative.h -- mutators whose stacks and registers are searched for references.
  *
- * Note      Where a conservative mutator leaves RUNNING, it notes how far its stack reaches. Registers that a callee must
- *           keep are in frames of ours then (__builtin_unwind_init), above that point; all others are void in the host's code,
- *           which has called us. We return from the innermost of these frames, a native mutator from all, so their words are
- *           copied; what lies above does not change, in a native mutator by contract (varve/pin.h).
+ * Note      Where a conservative mutator leaves RUNNING, it notes how far its stack reaches. Registers that a callee
+ *           must keep are in frames of ours then (__builtin_unwind_init), above that point; all others are void in the
+ *           host's code, which has called us. We return from the innermost of these frames, a native mutator from all,
+ *           so their words are copied; what lies above does not change, in a native mutator by contract (varve/pin.h).
  * Search    World stopped, TLABs retired, before any bitmap is cleared: candidates are the words of the stack that are
- *           addresses within the heap. They are sorted, resolved (resolve.h) and kept once each, as words of a root task
- *           and as pins. M1: what is found is fixed before marking begins; nothing is found later.
+ *           addresses within the heap. They are sorted, resolved (resolve.h) and kept once each, as words of a root
+ *           task and as pins. M1: what is found is fixed before marking begins; nothing is found later.
  * Memory    A word for each word of the stack, reserved when the mutator asks to be searched.
  */
 #ifndef VARVE_CORE_CONSERVATIVE_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* hole.c -- allocating between the objects of blocks that pins keep, when the heap is pressed (R8).
  *
- * Offered    by the release: pinned blocks with enough room, if the heap is nearly full and they add enough to what may be
- *            allocated before the next collection (policy.c), which will be full because of them.
+ * Offered    by the release: pinned blocks with enough room, if the heap is nearly full and they add enough to what
+ *            may be allocated before the next collection (policy.c), which will be full because of them.
  * Taken      when no other block may be had, by one mutator each, hole by hole, as TLABs.
  * Called by  alloc.c and mutator.c, the owner running or stopped.   Cost  a look at the block's bitmap for each hole.
  */

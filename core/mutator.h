@@ -28,7 +28,7 @@ struct varve_stack {
   uintptr_t low, high;       /* as given: nothing outside is ever read */
   uintptr_t at;              /* its innermost word when the mutator stopped; 0: it has never stopped */
   uint64_t copy[VARVE__STACK_COPY]; /* the words from `at` on, as they were then */
-  varve_word *found;         /* in a pause: objects, as words that are references; before they are sorted out: candidates */
+  varve_word *found;         /* in a pause: candidates, then objects, as words that are references */
   size_t found_count, capacity;
 };
 

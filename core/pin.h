@@ -8,8 +8,8 @@
  *   V1 No word of these sets refers to a block that moves. verify.c looks at each after the plan.
  *   V2 A candidate that a stack holds is resolved before any bitmap of the pause is cleared (M1, conservative.h).
  *
- * The table: a dense array of words, which is a root table of kind ROOT_PINS, beside it their counts; and a hash table of
- * places in that array. Under the lock of the root tables, which only running mutators hold here, so that a pause
+ * The table: a dense array of words, which is a root table of kind ROOT_PINS, beside it their counts; and a hash table
+ * of places in that array. Under the lock of the root tables, which only running mutators hold here, so that a pause
  * finds it whole; it grows outside pauses. Addresses are good keys, for they do not change.
  */
 #ifndef VARVE_CORE_PIN_H

@@ -4,9 +4,9 @@
  * Dead runs are freed as soon as marking is over: no live slot refers to them.
  *
  * Slide (emergency): objects go up to the high end of each stretch of neighbouring blocks of LARGE regions in which no
- *   small objects or pinned ones are, highest first, so that the free blocks come together at the low ends. Taken in this order, no
- *   object's new place is below its old one, and none overlaps a place that has not been left: compact.c moves them
- *   one after the other.
+ *   small objects or pinned ones are, highest first, so that the free blocks come together at the low ends. Taken in
+ *   this order, no object's new place is below its old one, and none overlaps a place that has not been left:
+ *   compact.c moves them one after the other.
  *   Between nodes, too: memory is short.
  * Relocate (move-everything, no emergency): each object that finds a free run on its node moves there; places are taken
  *   at once, so they overlap nothing.

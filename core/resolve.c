@@ -25,7 +25,9 @@ static uint64_t walk(struct resolver *r, uint64_t from, uint64_t to, uint64_t ad
   return 0;
 }
 
-static uint64_t line_of(const uint64_t *bitmap, size_t line) { return __atomic_load_n(&bitmap[line], __ATOMIC_ACQUIRE); }
+static uint64_t line_of(const uint64_t *bitmap, size_t line) {
+  return __atomic_load_n(&bitmap[line], __ATOMIC_ACQUIRE); /* with hole.c's release */
+}
 
 /* The first word of the run of set bits that the word is in. */
 static size_t run_start(const uint64_t *bitmap, size_t word) {
@@ -43,8 +45,8 @@ static uint64_t find_marked(struct resolver *r, uint64_t base, uint64_t end, uin
   return walk(r, base + run_start(bitmap, word) * 8, end, address);
 }
 
-/* A running mutator, and a hole that is being filled (R8): new objects follow on the run before it, of which some may be
- * marked by now. */
+/* A running mutator, and a hole that is being filled (R8): new objects follow on the run before it, of which some may
+ * be marked by now. */
 static uint64_t find_in_hole(struct resolver *r, uint64_t base, uint64_t address) {
   const uint64_t *bitmap = r->space->bitmap + space_word(r->space, base) / 64;
   size_t word = (address - base) / 8, line = word / 64, start = 0;

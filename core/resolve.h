@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* resolve.h -- which object an address lies in.
  *
- *   old blocks     the mark bitmap: set bits are objects from end to end, so the run that the address is in is walked from its
- *                  start. What is not marked is no object (below).
+ *   old blocks     the mark bitmap: set bits are objects from end to end, so the run that the address is in is walked
+ *                  from its start. What is not marked is no object (below).
  *   fresh blocks   objects lie end to end from the block's start
  *   MEDIUM, fresh  starts are noted in the ranks of their lines, which nobody else needs then (space.h, R7)
  *   LARGE          the head of the run
@@ -12,11 +12,11 @@
  * that has become conservative since had its references in precise roots at that collection; all others were void. So a
  * word that leads there is what is left of something, and its memory may be poisoned.
  *
- * What is marked may be dead: in an old block, since its last collection; in a fresh one, always. It is an object all the
- * same, and may be kept alive again, for all of its slots still refer to objects: since it was last marked, or
- * born, nothing that it refers to has been freed or has moved without its slot being fixed. Full collections free and move,
- * but they take its own block, too; young ones take what is newer, but what older objects refer to there is remembered, and
- * nobody who remembers knows which of them are dead (A1).
+ * What is marked may be dead: in an old block, since its last collection; in a fresh one, always. It is an object all
+ * the same, and may be kept alive again, for all of its slots still refer to objects: since it was last marked, or
+ * born, nothing that it refers to has been freed or has moved without its slot being fixed. Full collections free and
+ * move, but they take its own block, too; young ones take what is newer, but what older objects refer to there is
+ * remembered, and nobody who remembers knows which of them are dead (A1).
  */
 #ifndef VARVE_CORE_RESOLVE_H
 #define VARVE_CORE_RESOLVE_H

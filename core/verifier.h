@@ -86,8 +86,8 @@ void varve__verify_begin(struct varve_verifier *v, varve_error *error);
 
 /* ---- verify_pin.c ---- */
 
-/* After the trace: what stacks hold has been reached. After the plan: pinned blocks stay. After the slide: derived pointers
- * are where they belong. */
+/* After the trace: what stacks hold has been reached. After the plan: pinned blocks stay. After the slide: derived
+ * pointers are where they belong. */
 void varve__verify_stacks(struct varve_verifier *v);
 void varve__verify_pins(struct varve_verifier *v);
 void varve__verify_derived(struct varve_verifier *v);

@@ -303,7 +303,8 @@ static const struct varve_layout_entry *layout_in_force(const varve_heap *heap, 
 static uint64_t edge_hash(const varve_heap *heap, varve_object *object) {
   uint64_t words = varve_object_bytes(object) / 8;
   const struct varve_layout_entry *layout = layout_in_force(heap, object);
-  if (words > EDGE_WORDS || is_hooked(heap, object) || (layout && layout->kind == VARVE_LAYOUT_TRACE)) return header_hash(object);
+  bool traced = layout && layout->kind == VARVE_LAYOUT_TRACE;
+  if (words > EDGE_WORDS || traced || is_hooked(heap, object)) return header_hash(object);
   struct content content = {heap, (varve_word *)object, words_hash(object, words)};
   if (layout)
     scan_object(&heap->layouts, layout, (varve_word *)object, words, replace_references, &content, NULL);

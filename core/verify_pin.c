@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* verify_pin.c -- the verifier's reading of pins, searched stacks and derived pointers.
  *
- * Stacks   The words are looked up in the verifier's own map of object starts; what they lie in must have been reached, which
- *          it is only if the search found it, or somebody else refers to it. Only of parked mutators: the stacks of native
- *          ones may have changed since the search. Between collections and before they begin only: afterwards a word that led to
- *          nothing may lead to where something was moved.
+ * Stacks   The words are looked up in the verifier's own map of object starts; what they lie in must have been
+ *          reached, which it is only if the search found it, or somebody else refers to it. Only of parked mutators:
+ *          the stacks of native ones may have changed since the search. Between collections and before they begin
+ *          only: afterwards a word that led to nothing may lead to where something was moved.
  * Pins     No block that a pin refers to moves (V1).
  * Derived  Every pair is at its distance.
  *
@@ -43,7 +43,8 @@ static void check_stack_word(void *context, varve_word word) {
   const struct varve_space *space = space_of(v);
   if (v->failed || !space_contains(space, word)) return;
   const varve_object *object = object_around(v, word);
-  if (!object || word - (uintptr_t)object >= varve_object_bytes(object) || map_test(v, VISITED, (uintptr_t)object)) return;
+  if (!object || word - (uintptr_t)object >= varve_object_bytes(object)) return;
+  if (map_test(v, VISITED, (uintptr_t)object)) return;
   varve__verify_damage(v, "mutator %s: its stack holds %#llx, which lies in %s, and that was not found",
                        check->mutator->name, ull(word), varve__verify_place(v, object).text);
 }

@@ -29,12 +29,12 @@
  *   R6 all objects that start in a block were allocated in, or survived into, the same epoch: that of the block. Every
  *      block that is allocated into is of the newest epoch, is fresh: until the next pause its bitmap is zero and its
  *      objects lie end to end. Of a free block the epoch says nothing.
- *   R7 ranks of a MEDIUM region's lines from fresh_from on: 1 and the place in the line of the object that starts there, 0:
- *      none does (they are longer than a line). From the end of a pause to the next one's marking.
+ *   R7 ranks of a MEDIUM region's lines from fresh_from on: 1 and the place in the line of the object that starts
+ *      there, 0: none does (they are longer than a line). From the end of a pause to the next one's marking.
  *   R8 holes between the objects of an old block may be allocated into, too, by the mutator that has taken its bit in
- *      holes. Their words are marked when it goes on, and when the world has stopped: then set bits are objects from end
- *      to end, as in any old block. Until then the word behind the last object is no header. The new objects count as old, and nobody
- *      remembers what they refer to: so the next collection is full.
+ *      holes. Their words are marked when it goes on, and when the world has stopped: then set bits are objects from
+ *      end to end, as in any old block. Until then the word behind the last object is no header. The new objects count
+ *      as old, and nobody remembers what they refer to: so the next collection is full.
  */
 #ifndef VARVE_REGIONS_SPACE_H
 #define VARVE_REGIONS_SPACE_H
@@ -89,7 +89,8 @@ enum varve_block_flag {
   BLOCK_HOLES = 64  /* between pauses: a mutator allocates into its holes */
 };
 
-/* One block's descriptor. dst1, dst2, split and flags (but one) are meaningful from the plan to the release of one pause. */
+/* One block's descriptor. dst1, dst2, split and flags (but one) are meaningful from the plan to the release of one
+ * pause. */
 struct varve_block {
   uint64_t dst1;  /* where rank 0 goes; an object of rank r goes to dst1 + 8r ... */
   uint64_t dst2;  /* ... or, from rank `split` on, to dst2 + 8r */

@@ -67,8 +67,8 @@ static inline void varve_frame_scope_end(struct varve_frame_scope *scope) {
 
 /* ---- derived pointers -------------------------------------------------------------------------------------- */
 
-/** A pair: `base`, a slot of any root table, and `derived`, an address that follows it: into the object, to its end, or at
- *  any distance from it. */
+/** A pair: `base`, a slot of any root table, and `derived`, an address that follows it: into the object, to its end,
+ *  or at any distance from it. */
 typedef struct varve_derived {
   struct varve_derived *previous;
   const varve_word *base;
@@ -93,10 +93,10 @@ static inline void varve_derived_scope_end(struct varve_derived_scope *scope) {
 }
 
 /** From here to the end of the scope, when the object that the slot `*base` refers to moves, the address in `*derived`
- *  moves as far. All distances are taken before any slot changes, so pairs may share bases. The base may have tag bits, and
- *  may be stored to together with the address between safepoints; while it holds no reference the address is left as it
- *  is. `base` points to a slot in a frame or another root table, which keeps the object alive; it is not itself a derived
- *  address. `*derived` is in no root table.
+ *  moves as far. All distances are taken before any slot changes, so pairs may share bases. The base may have tag
+ *  bits, and may be stored to together with the address between safepoints; while it holds no reference the address is
+ *  left as it is. `base` points to a slot in a frame or another root table, which keeps the object alive; it is not
+ *  itself a derived address. `*derived` is in no root table.
  *
  *      VARVE_FRAME(f, mutator, text);
  *      char *at = (char *)varve_untag(f.text) + 8;

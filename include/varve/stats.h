@@ -62,7 +62,7 @@ typedef struct varve_collection_stats {
 typedef struct varve_heap_stats {
   uint64_t collections, emergencies;
   uint64_t bytes_allocated;  /* since creation: whole TLABs and large runs, exact for medium objects */
-  uint64_t bytes_refilled;   /* of these: free space in blocks that pins keep, which is used when the heap is nearly full */
+  uint64_t bytes_refilled;   /* of these: free space between pinned objects, used when the heap is nearly full */
   uint64_t bytes_moved;
   uint64_t pause_ns_total, pause_ns_max;
   uint64_t stop_ns_total, stop_ns_max;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* pin.c -- random programs with pins, searched stacks, derived pointers and hooks, beside a shadow that knows the truth.
+/* pin.c -- random programs with pins, searched stacks, derived pointers and hooks, beside a shadow that knows the
+ * truth.
  *
  * @test default quick
  * @test moving quick --steps 6000 --options move-everything=1,verify=2,poison=1,parallel-min=0
@@ -13,11 +14,11 @@
  *
  *   pin [--threads T] [--steps N] [--seed S] [--conservative 0|1|2] [--options LIST]
  *
- * Each thread holds nodes in four ways: in frame slots, whose frames are not on its stack, so that what they refer to moves;
- * by counted pins; in pinned frames; and, in conservative threads (--conservative 1: every other one, 2: all), by
- * addresses within them that stand on the stack only. For each it keeps a shadow node with the number, the size and the links that the node
- * must have. Each frame slot has an address beside it that is derived from it. Nodes of hooked layouts hold a pointer to
- * themselves, which the hook keeps right.
+ * Each thread holds nodes in four ways: in frame slots, whose frames are not on its stack, so that what they refer to
+ * moves; by counted pins; in pinned frames; and, in conservative threads (--conservative 1: every other one, 2: all),
+ * by addresses within them that stand on the stack only. For each it keeps a shadow node with the number, the size and
+ * the links that the node must have. Each frame slot has an address beside it that is derived from it. Nodes of hooked
+ * layouts hold a pointer to themselves, which the hook keeps right.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -112,11 +113,12 @@ static void check_node(const struct worker *worker, const struct node *node, con
     return;
   }
   expect(worker, node && node->number == shadow->number, "another number");
-  expect(worker, node->bytes == shadow->bytes && varve_object_bytes(&node->header) == VARVE_ROUND(shadow->bytes), "another size");
+  expect(worker, node->bytes == shadow->bytes, "another size");
+  expect(worker, varve_object_bytes(&node->header) == VARVE_ROUND(shadow->bytes), "another size in the header");
   expect(worker, varve_object_layout(&node->header) == worker->run->layout[shadow->layout], "another layout");
   expect(worker, !shadow->layout || node->self == node, "the pointer to itself was not kept right");
-  expect(worker, shadow->bytes < 64 || ((const unsigned char *)node)[shadow->bytes - 1] == (unsigned char)shadow->number,
-         "another last byte");
+  const unsigned char *bytes = (const unsigned char *)node;
+  expect(worker, shadow->bytes < 64 || bytes[shadow->bytes - 1] == (unsigned char)shadow->number, "another last byte");
   for (int i = 0; i < 2 && depth; ++i)
     check_node(worker, (struct node *)varve_untag(varve_load(&node->link[i])), shadow->link[i], depth - 1);
 }
@@ -219,7 +221,8 @@ static void keep(struct worker *worker) {
 static void let_go(struct worker *worker) {
   unsigned at = below(worker, KEPT), slot = below(worker, SLOTS);
   if (!worker->keeps[at]) return;
-  if (below(worker, 2)) set_slot(worker, slot, (struct node *)(worker->kept[at] - worker->within[at]), worker->keeps[at]);
+  struct node *node = (struct node *)(worker->kept[at] - worker->within[at]);
+  if (below(worker, 2)) set_slot(worker, slot, node, worker->keeps[at]);
   worker->keeps[at] = NULL;
   worker->kept[at] = 0;
 }
@@ -228,7 +231,8 @@ static void let_go(struct worker *worker) {
 
 static void check_slot(struct worker *worker, unsigned slot) {
   check_node(worker, node_in(worker, slot), worker->slot[slot], 3);
-  expect(worker, worker->derived[slot] - (uintptr_t)node_in(worker, slot) == worker->offset[slot], "a derived address is lost");
+  uintptr_t offset = worker->derived[slot] - (uintptr_t)node_in(worker, slot);
+  expect(worker, offset == worker->offset[slot], "a derived address is lost");
   worker->moves += worker->seen[slot] != worker->frame->slot[slot];
   worker->seen[slot] = worker->frame->slot[slot];
 }
@@ -345,7 +349,8 @@ static void *worker_main(void *argument) {
   varve_frame_push(worker->mutator, &worker->frame->frame, SLOTS);
   play_all(worker);
   for (unsigned i = 0; i < PINS; ++i)
-    while (worker->pins[i]-- > 0) expect(worker, varve_unpin(worker->mutator, worker->pin[i]) == VARVE_OK, "unpin at the end");
+    while (worker->pins[i]-- > 0)
+      expect(worker, varve_unpin(worker->mutator, worker->pin[i]) == VARVE_OK, "unpin at the end");
   varve_frame_pop(worker->mutator, &worker->frame->frame);
   if (varve_detach(worker->mutator) != VARVE_OK) fail(worker, "detach");
   free(worker->frame);
@@ -417,8 +422,9 @@ static void run_threads(struct run *run) {
   check_end(run, workers);
   varve_heap_stats stats;
   varve_heap_stats_get(run->heap, &stats);
-  printf("%" PRIu64 " moves seen, %" PRIu64 " told, %" PRIu64 " allocations failed, %" PRIu64 " bytes in holes\n", moves,
-         (uint64_t)run->told, failures, stats.bytes_refilled);
+  printf("%" PRIu64 " moves seen, %" PRIu64 " told", moves, (uint64_t)run->told);
+  printf(", %" PRIu64 " allocations failed", failures);
+  printf(", %" PRIu64 " bytes in holes\n", stats.bytes_refilled);
 }
 
 int main(int argc, char **argv) {
