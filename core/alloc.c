@@ -4,8 +4,9 @@
  * Called by the owning mutator, running. Makes no system call unless the heap grows or a collection runs.
  *
  *   small   rest of the TLAB; else, over a line, the spill block, so that the rest is not thrown away; else a new
- *           TLAB. Blocks come from the mutator's open region, with no atomic operation on the region; when the heap is
- *           pressed, one by one from the broken regions, so that whole regions stay free.
+ *           TLAB, which may be a hole (hole.c). Blocks come from the mutator's open region, with no atomic operation
+ *           on the region; when the heap is pressed, one by one from the broken regions, so that whole regions stay
+ *           free.
  *   medium  an atomic bump in the node's open MEDIUM region
  *   large   a run of blocks
  */
@@ -69,10 +70,11 @@ static uint32_t take_block(struct varve__mutator *mutator) {
   return block;
 }
 
-static bool refill_tlab(struct varve__mutator *mutator) {
+static bool refill_tlab(struct varve__mutator *mutator, size_t size) {
   struct varve_space *space = &mutator->head.heap->space;
   uint32_t block = take_block(mutator);
-  if (block == VARVE__NO_BLOCK) return false;
+  if (block == VARVE__NO_BLOCK) return varve__hole_open(mutator, size);
+  varve__hole_close(mutator);
   mutator_close_block(space, mutator->tlab_block, mutator->head.cursor);
   mutator->tlab_block = block;
   mutator->head.cursor = space_block_address(space, block);
@@ -101,7 +103,7 @@ static uintptr_t take_spill(struct varve__mutator *mutator, size_t size) {
 static uintptr_t take_small(struct varve__mutator *mutator, size_t size) {
   if (size > mutator->tlab_end - mutator->head.cursor) {
     if (size > SPILL_BYTES && mutator->tlab_block != VARVE__NO_BLOCK) return take_spill(mutator, size);
-    if (!refill_tlab(mutator)) return 0;
+    if (!refill_tlab(mutator, size)) return 0;
   }
   uintptr_t at = mutator->head.cursor;
   mutator->head.cursor += size;

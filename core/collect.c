@@ -18,8 +18,11 @@
 #include "core/base/check.h"
 #include "core/base/clock.h"
 #include "core/compact.h"
+#include "core/conservative.h"
+#include "core/derived.h"
 #include "core/hash.h"
 #include "core/heap.h"
+#include "core/hooks.h"
 #include "core/mark.h"
 #include "core/mutator.h"
 #include "core/placing.h"
@@ -82,6 +85,8 @@ static void begin(struct varve_heap *heap, const char *cause, uint32_t blocks, e
   heap->current.barriers = varve__remembered_barriers(heap);
   struct varve_cut cut = varve__policy_cut(heap, extent);
   for (struct varve__mutator *m = heap->mutators; m; m = m->next) varve__mutator_retire(m);
+  varve__stacks_search(heap); /* M1: while the bitmaps are those of the last collection */
+  varve__derived_measure(heap);
   heap->root_tasks = varve__roots_prepare(heap->roots);
   heap->wanted_blocks = blocks;
   varve__policy_note_use(heap);
@@ -114,6 +119,7 @@ static void plan(struct varve_heap *heap, bool emergency) {
   varve__plan_begin(heap);
   varve__workers_run(heap, varve__plan_count_worker);
   varve__plan_large_sweep(heap);
+  varve__pins_hold(heap);
   plan_groups(heap, emergency ? PLAN_EMERGENCY : PLAN_USUAL);
   if (!emergency && heap->plan->group_count && !varve__plan_pays(heap)) varve__plan_drop(heap);
   if (!emergency && !space_is_partial(&heap->space) && !varve__plan_is_enough(heap)) {
@@ -135,6 +141,7 @@ static void slide(struct varve_heap *heap) {
   varve__compact_begin(heap);
   varve__workers_run(heap, varve__compact_slide_worker);
   varve__compact_move_large(heap);
+  varve__derived_place(heap);
 }
 
 static void release(struct varve_heap *heap) {
@@ -165,6 +172,7 @@ static void collect_stw(struct varve_heap *heap, bool emergency) {
   verify_plan(heap);
   lap(&time);
   slide(heap);
+  varve__hooks_run(heap);
   stats->slide_ns = lap(&time);
   release(heap);
   stats->release_ns = lap(&time);
@@ -192,6 +200,7 @@ static void end(struct varve_heap *heap, uint64_t began) {
   varve__policy_note_yield(heap);
   varve__sizing_set_budget(heap, now);
   varve__policy_shorten_budget(heap);
+  if (!varve__policy_offers_holes(heap)) varve__space_forget_holes(&heap->space);
   varve__sizing_note(heap);
   varve__policy_set_keep(heap, now);
   varve__policy_note_cost(heap);
@@ -241,6 +250,7 @@ bool varve__collect(struct varve__mutator *mutator, const char *cause, uint64_t 
   varve__sizing_settle(heap);
   varve__placing_tell(heap);
   give_back_and_tell(heap);
+  varve__hooks_tell(mutator);
   return true;
 }
 
@@ -271,15 +281,21 @@ varve_status varve_heap_make_immortal(varve_mutator *head, varve_error *error) {
   return VARVE_OK;
 }
 
-static varve_status verify_stopped(struct varve_heap *heap, varve_error *error) {
+void varve__look_begin(struct varve__mutator *mutator) {
+  struct varve_heap *heap = mutator->head.heap;
+  while (!varve__safepoint_stop(mutator, atomic_load(&heap->collections))) continue;
   varve__roots_lock(heap->roots);
   varve__lock_take(&heap->settings);
   for (struct varve__mutator *m = heap->mutators; m; m = m->next) varve__mutator_retire(m);
+  varve__stacks_search(heap);
   heap->root_tasks = varve__roots_prepare(heap->roots);
-  varve_status status = varve__verify_heap(heap->verifier, error);
+}
+
+void varve__look_end(struct varve__mutator *mutator) {
+  struct varve_heap *heap = mutator->head.heap;
   varve__lock_release(&heap->settings);
   varve__roots_unlock(heap->roots);
-  return status;
+  varve__safepoint_resume(mutator);
 }
 
 varve_status varve_verify(varve_mutator *head, varve_error *error) {
@@ -287,8 +303,8 @@ varve_status varve_verify(varve_mutator *head, varve_error *error) {
   struct varve_heap *heap = head->heap;
   if (!varve__mutator_is_here(mutator) || atomic_load(&mutator->state) != MUTATOR_RUNNING)
     return varve__error(error, VARVE_THREAD, "verify: mutator %s is native, or of another thread", mutator->name);
-  while (!varve__safepoint_stop(mutator, atomic_load(&heap->collections))) continue;
-  varve_status status = verify_stopped(heap, error);
-  varve__safepoint_resume(mutator);
+  varve__look_begin(mutator);
+  varve_status status = varve__verify_heap(heap->verifier, error);
+  varve__look_end(mutator);
   return status;
 }

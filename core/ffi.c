@@ -7,6 +7,7 @@
 #include "core/heap.h"
 #include "varve/alloc.h"
 #include "varve/mutator.h"
+#include "varve/pin.h"
 #include "varve/root.h"
 #include "varve/store.h"
 
@@ -83,3 +84,11 @@ void varve_ffi_frame_push(varve_mutator *mutator, varve_frame *frame, size_t cou
 }
 
 void varve_ffi_frame_pop(varve_mutator *mutator, varve_frame *frame) { varve_frame_pop(mutator, frame); }
+
+void varve_ffi_pinned_push(varve_mutator *mutator, varve_frame *frame, size_t count) {
+  varve_pinned_push(mutator, frame, count);
+}
+
+void varve_ffi_pinned_pop(varve_mutator *mutator, varve_frame *frame) { varve_pinned_pop(mutator, frame); }
+void varve_ffi_derived_push(varve_mutator *mutator, varve_derived *pair) { varve_derived_push(mutator, pair); }
+void varve_ffi_derived_pop(varve_mutator *mutator, varve_derived *pair) { varve_derived_pop(mutator, pair); }

@@ -38,6 +38,7 @@ static void close_heap(struct varve_heap *heap) {
   varve__shares_close(heap);
   varve__plan_close(heap);
   varve__marker_close(heap);
+  if (heap->roots) varve__pins_close(heap);
   if (heap->roots) varve__roots_close(heap->roots);
   varve__hashes_close(heap);
   if (heap->meta) varve__remembered_close(heap);

@@ -17,6 +17,7 @@
 #include "core/ages.h"
 #include "core/base/park.h"
 #include "core/layout.h"
+#include "core/pin.h"
 #include "core/share.h"
 #include "core/sizing.h"
 #include "numa/meta.h"
@@ -106,6 +107,7 @@ struct varve_heap {
   struct varve_space space;
   struct varve_layout_table layouts;
   struct varve_roots *roots;
+  struct varve_pins pins;
   struct varve_workers *workers;
   struct varve_marker *marker;
   struct varve_plan *plan;
@@ -135,6 +137,7 @@ struct varve_heap {
   bool satisfied;              /* the plan of this pause leaves room for that */
   uint64_t live_bytes;         /* after the last collection */
   size_t root_tasks;           /* of this pause */
+  uint64_t hole_words;         /* in a pause: free in pinned blocks that may be allocated into (R8) */
   struct varve_teams teams[2]; /* of full collections, and of others */
   struct varve_need need;
   struct varve_recycling recycling;
@@ -190,6 +193,10 @@ enum varve_extent { EXTENT_DUE, EXTENT_ALL, EXTENT_NEWEST, EXTENT_FOREVER };
  * varve__safepoint_stop. @return false: another thread collected for us. */
 bool varve__collect(struct varve__mutator *mutator, const char *cause, uint64_t seen, uint32_t blocks,
                     enum varve_extent extent);
+/* Stop the world to look at it, and let it run again: roots and settings are locked meanwhile, TLABs retired, stacks
+ * searched. Running mutators (collect.c). */
+void varve__look_begin(struct varve__mutator *mutator);
+void varve__look_end(struct varve__mutator *mutator);
 
 /* Vacated memory is overwritten with this; it is no reference under any tag set, for it is outside every heap. */
 #define VARVE__POISON UINT64_C(0xdeadbeefdeadbeef)

@@ -21,10 +21,12 @@
 #include "numa/place.h"
 #include "varve/abi.h"
 
-#define TABLE_BYTES (VARVE__LAYOUTS_MAX * sizeof(struct varve_layout_entry))
+#define ENTRIES_BYTES (VARVE__LAYOUTS_MAX * sizeof(struct varve_layout_entry))
+#define TABLE_BYTES (ENTRIES_BYTES + VARVE__LAYOUTS_MAX * sizeof(struct varve_layout_hook))
 #define COMMIT_ENTRIES 1024u /* 64 KiB at a time */
 #define WORDS_MAX (VARVE_OBJECT_MAX / 8)
 _Static_assert(COMMIT_ENTRIES * sizeof(struct varve_layout_entry) % 4096 == 0, "committed in whole pages");
+_Static_assert(COMMIT_ENTRIES * sizeof(struct varve_layout_hook) % 4096 == 0, "likewise");
 
 /* One registration under way. */
 struct draft {
@@ -39,6 +41,7 @@ struct draft {
 bool varve__layouts_open(struct varve_layout_table *table) {
   memset(table, 0, sizeof *table);
   table->entries = varve__place_reserve(TABLE_BYTES, 0);
+  if (table->entries) table->hooks = (struct varve_layout_hook *)((char *)table->entries + ENTRIES_BYTES);
   atomic_init(&table->count, 1);
   return table->entries != NULL;
 }
@@ -268,6 +271,13 @@ static varve_status check_trace(struct draft *draft) {
   return VARVE_OK;
 }
 
+static varve_status check_hook(struct draft *draft) {
+  const varve_layout_desc *desc = draft->desc;
+  if (desc->moved_survivors && !desc->moved) return refuse(draft, "moved_survivors is set, moved is null");
+  if (desc->moved) draft->entry.hooked = desc->moved_survivors ? HOOKED_SURVIVORS : HOOKED_MOVED;
+  return VARVE_OK;
+}
+
 static varve_status check_kind(struct draft *draft) {
   switch (draft->desc->kind) {
     case VARVE_LAYOUT_DATA: return VARVE_OK;
@@ -322,15 +332,21 @@ static varve_status make_room(struct draft *draft) {
   if (draft->id >= VARVE__LAYOUTS_MAX) return refuse(draft, "65535 layouts exist already");
   if (draft->id != 1 && draft->id % COMMIT_ENTRIES) return VARVE_OK;
   uint32_t from = draft->id / COMMIT_ENTRIES * COMMIT_ENTRIES;
-  if (varve__place_commit(draft->heap->topology, table->entries + from, COMMIT_ENTRIES * sizeof *table->entries,
-                          heap_home(draft->heap), 0))
+  const struct varve_topology *topology = draft->heap->topology;
+  unsigned home = heap_home(draft->heap);
+  if (varve__place_commit(topology, table->entries + from, COMMIT_ENTRIES * sizeof *table->entries, home, 0) &&
+      varve__place_commit(topology, table->hooks + from, COMMIT_ENTRIES * sizeof *table->hooks, home, 0))
     return VARVE_OK;
   return varve__error(draft->error, VARVE_METADATA, "the table of layouts, %u entries", draft->id);
 }
 
 static void publish(const struct draft *draft) {
   struct varve_layout_table *table = &draft->heap->layouts;
+  uint8_t hooked = draft->entry.hooked;
   table->entries[draft->id] = draft->entry;
+  if (hooked) table->hooks[draft->id] = (struct varve_layout_hook){draft->desc->moved, draft->desc->context};
+  if (hooked > atomic_load_explicit(&table->hooked, memory_order_relaxed))
+    atomic_store_explicit(&table->hooked, hooked, memory_order_relaxed);
   /* Release: pairs with the acquire in is_registered(); whoever sees the id sees the entry. */
   atomic_store_explicit(&table->count, draft->id + 1, memory_order_release);
 }
@@ -354,6 +370,7 @@ static varve_status take(struct draft *draft) {
 static varve_status register_locked(struct draft *draft) {
   draft->id = atomic_load_explicit(&draft->heap->layouts.count, memory_order_relaxed); /* we hold the lock */
   varve_status status = check_kind(draft);
+  if (status == VARVE_OK) status = check_hook(draft);
   if (status == VARVE_OK) status = make_room(draft);
   if (status == VARVE_OK) status = take(draft);
   if (status == VARVE_OK) publish(draft);

@@ -26,10 +26,19 @@ struct varve_layout_closure {
   uint64_t ref_tags[4];
 };
 
+enum varve_layout_hooked { HOOKED_NOT, HOOKED_MOVED, HOOKED_SURVIVORS };
+
+/* Of layouts that are hooked; away from the entries, which are a cache line each. */
+struct varve_layout_hook {
+  varve_moved_fn *moved;
+  void *context;
+};
+
 struct varve_layout_entry {
   uint8_t kind;      /* enum varve_layout_kind; 0: not registered */
   uint8_t immutable;
   uint8_t masked;    /* OFFSETS, RECORDS: every slot is within 64 words and stands in `mask` */
+  uint8_t hooked;    /* enum varve_layout_hooked */
   uint32_t words_min;
   uint32_t first;    /* REF_ARRAY, RECORDS: word index of the first slot or record */
   uint32_t stride;   /* RECORDS: words */
@@ -45,8 +54,12 @@ struct varve_layout_entry {
   const char *name;
 };
 
+_Static_assert(sizeof(struct varve_layout_entry) == 64, "a lookup is a shift");
+
 struct varve_layout_table {
   struct varve_layout_entry *entries; /* VARVE__LAYOUTS_MAX reserved, committed as they are used */
+  struct varve_layout_hook *hooks;    /* likewise, by layout */
+  _Atomic uint8_t hooked;             /* the most that any layout is; grows */
   _Atomic uint32_t count;             /* ids below are registered; release, paired with the acquire of readers */
   struct varve_lock lock;
 };

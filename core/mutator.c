@@ -6,17 +6,19 @@
 #include <string.h>
 
 #include "core/base/check.h"
+#include "core/conservative.h"
 #include "core/heap.h"
 #include "core/root.h"
 #include "core/safepoint.h"
 #include "numa/affinity.h"
+#include "varve/pin.h"
 
 static struct varve_space *space_of(const struct varve__mutator *mutator) { return &mutator->head.heap->space; }
 
 static void forget_tlab(struct varve__mutator *mutator) {
   mutator->head.cursor = mutator->tlab_end = VARVE__EMPTY_LIMIT;
   mutator->spill_cursor = mutator->spill_end = VARVE__EMPTY_LIMIT;
-  mutator->tlab_block = mutator->spill_block = VARVE__NO_BLOCK;
+  mutator->tlab_block = mutator->spill_block = mutator->hole_block = VARVE__NO_BLOCK;
   mutator->own_region = VARVE__NO_REGION;
   mutator->own_free = 0;
   mutator->wanders = false;
@@ -24,6 +26,7 @@ static void forget_tlab(struct varve__mutator *mutator) {
 
 void varve__mutator_retire(struct varve__mutator *mutator) {
   struct varve_space *space = space_of(mutator);
+  varve__hole_close(mutator);
   mutator_close_block(space, mutator->tlab_block, mutator->head.cursor);
   mutator_close_block(space, mutator->spill_block, mutator->spill_cursor);
   if (mutator->own_region != VARVE__NO_REGION)
@@ -79,6 +82,11 @@ static varve_status check_compiled(const struct varve_heap *heap, unsigned compi
   return VARVE_OK;
 }
 
+static void free_mutator(struct varve_heap *heap, struct varve__mutator *mutator) {
+  varve__stack_close(mutator);
+  varve__meta_free(heap->meta, mutator->home, mutator, sizeof *mutator, 64);
+}
+
 varve_status varve_mutator_attach(varve_heap *heap, const char *name, unsigned compiled, varve_mutator **out,
                                   varve_error *error) {
   if (!heap || !out) return varve__error(error, VARVE_ARGUMENT, "attach: heap and out must not be null");
@@ -93,6 +101,12 @@ varve_status varve_mutator_attach(varve_heap *heap, const char *name, unsigned c
   mutator->node = mutator->home = node;
   forget_tlab(mutator);
   mutator->head.limit = VARVE__EMPTY_LIMIT;
+  name_mutator(mutator, name, 0);
+  if (heap->options.conservative_roots) status = varve__stack_open(mutator, NULL, NULL, error);
+  if (status != VARVE_OK) {
+    free_mutator(heap, mutator);
+    return status;
+  }
   varve__lock_take(&heap->registry); /* waits for a running collection */
   bool room = varve__roots_reserve_mutators(heap->roots, heap->mutator_count + 1);
   if (room) list_mutator(heap, mutator, name);
@@ -101,7 +115,7 @@ varve_status varve_mutator_attach(varve_heap *heap, const char *name, unsigned c
     *out = &mutator->head;
     return VARVE_OK;
   }
-  varve__meta_free(heap->meta, mutator->home, mutator, sizeof *mutator, 64);
+  free_mutator(heap, mutator);
   return varve__error(error, VARVE_METADATA, "attach: no memory for the roots of another mutator");
 }
 
@@ -118,20 +132,20 @@ void varve__mutators_forget_others(struct varve__mutator *self) {
     next = m->next;
     if (m == self) continue;
     end_mutator(heap, m);
-    varve__meta_free(heap->meta, m->home, m, sizeof *m, 64);
+    free_mutator(heap, m);
   }
 }
 
 varve_status varve_detach(varve_mutator *head) {
   struct varve__mutator *mutator = mutator_of(head);
   if (!varve__mutator_is_here(mutator)) return VARVE_THREAD;
-  if (head->frames) return VARVE_BUSY;
+  if (head->frames || head->pinned || head->derived) return VARVE_BUSY;
   struct varve_heap *heap = head->heap;
   if (atomic_load(&mutator->state) == MUTATOR_RUNNING) varve__safepoint_native_enter(mutator);
   varve__lock_take(&heap->registry); /* S3: native, so nobody waits for us */
   end_mutator(heap, mutator);
   varve__lock_release(&heap->registry);
-  varve__meta_free(heap->meta, mutator->home, mutator, sizeof *mutator, 64);
+  free_mutator(heap, mutator);
   return VARVE_OK;
 }
 
@@ -147,6 +161,13 @@ varve_status varve_native_leave(varve_mutator *head) {
   if (!varve__mutator_is_here(mutator) || atomic_load(&mutator->state) != MUTATOR_NATIVE) return VARVE_THREAD;
   varve__safepoint_native_leave(mutator);
   return VARVE_OK;
+}
+
+varve_status varve_native_call(varve_mutator *head, void (*fn)(void *context), void *context) {
+  varve_status status = varve_native_enter(head);
+  if (status != VARVE_OK) return status;
+  fn(context);
+  return varve_native_leave(head);
 }
 
 void varve_poll_slow(varve_mutator *head) {

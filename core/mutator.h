@@ -22,11 +22,24 @@
 
 enum varve_mutator_state { MUTATOR_RUNNING, MUTATOR_NATIVE, MUTATOR_PARKED };
 
+/* The stack that is searched for references (conservative.h). `high` 0: it is not. */
+#define VARVE__STACK_COPY 128u
+struct varve_stack {
+  uintptr_t low, high;       /* as given: nothing outside is ever read */
+  uintptr_t at;              /* its innermost word when the mutator stopped; 0: it has never stopped */
+  uint64_t copy[VARVE__STACK_COPY]; /* the words from `at` on, as they were then */
+  varve_word *found;         /* in a pause: candidates, then objects, as words that are references */
+  size_t found_count, capacity;
+};
+
 struct varve__mutator {
   struct varve_mutator head;
   uintptr_t tlab_end;
   uint32_t tlab_block, spill_block; /* VARVE__NO_BLOCK: none */
   uintptr_t spill_cursor, spill_end;
+  uint32_t hole_block;              /* R8: the old block whose holes it fills; VARVE__NO_BLOCK: none */
+  uint32_t hole_from, hole_next;    /* the first word of the hole that is the TLAB; the word behind it */
+  bool in_hole;                     /* the TLAB is a hole; tlab_block is none then */
   uint32_t own_region;              /* VARVE__NO_REGION: none */
   uint64_t own_free;                /* bit b: block b of own_region is ours and unused */
   unsigned node;                    /* where it was when it last took a block: what it takes is of that node */
@@ -41,6 +54,8 @@ struct varve__mutator {
   bool satisfied;                   /* its last own collection left room for what it wanted */
   bool took_all;                    /* and took all epochs */
   pthread_t thread;
+  bool tells;                       /* it is in the callback after a collection (hooks.h) */
+  struct varve_stack stack;
   struct varve__mutator *next;      /* in heap->mutators, under the registry lock */
   char name[32];
   _Alignas(64) _Atomic uint32_t state; /* enum varve_mutator_state; a line of its own: the stopper polls it */
@@ -54,6 +69,11 @@ static inline void mutator_close_block(struct varve_space *space, uint32_t block
     space->blocks[block].top = (uint16_t)((cursor - space_block_address(space, block)) >> 3);
 }
 
+/* hole.c. If the TLAB is a hole: mark what lies there, and have no TLAB. */
+void varve__hole_close(struct varve__mutator *mutator);
+/* Owner, running: a hole with room for `size` bytes as TLAB. False: none is offered; a
+ * TLAB that is a hole is closed then. */
+bool varve__hole_open(struct varve__mutator *mutator, size_t size);
 /* Give back the mutator's blocks: note the tops, return unused blocks. Owner in detach, or collector in a pause. */
 void varve__mutator_retire(struct varve__mutator *mutator);
 /* Let others have the unused blocks of its open region. Owner, running or in detach. */

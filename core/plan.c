@@ -343,12 +343,18 @@ static void add_source(struct grouping *g, struct varve_group *group, uint32_t u
   group->live += live;
 }
 
+/* Pins keep so many blocks, of which so many words are live. */
+static void note_pinned(struct grouping *g, uint32_t blocks, uint64_t live) {
+  g->heap->current.blocks_pinned += blocks;
+  g->heap->current.bytes_held += ((uint64_t)blocks * VARVE__BLOCK_WORDS - live) * 8;
+}
+
 /* A SMALL block in use: empty, dense, pinned, or a source. */
 static void consider_block(struct grouping *g, struct varve_group *group, uint32_t block) {
   struct varve_block *b = &g->heap->space.blocks[block];
   g->plan->sequence[g->plan->sequence_count++] = block;
   if (!b->live) return; /* the release frees it */
-  if (b->flags & BLOCK_PINNED) ++g->heap->current.blocks_pinned;
+  if (b->flags & BLOCK_PINNED) note_pinned(g, 1, b->live);
   else if (b->live >= g->dense_block && !g->plan->emergency) {
     b->flags |= BLOCK_DENSE;
     ++g->heap->current.blocks_dense;
@@ -437,7 +443,8 @@ static void group_medium(struct grouping *g, uint32_t ages, unsigned node) {
     if (!is_on(r, node)) continue;
     g->plan->sequence[g->plan->sequence_count++] = entry;
     if (!r->live) continue;
-    if (r->live >= g->dense_region && !g->plan->emergency) g->heap->current.blocks_dense += VARVE__REGION_BLOCKS;
+    if (r->flags & BLOCK_PINNED) note_pinned(g, VARVE__REGION_BLOCKS, r->live);
+    else if (r->live >= g->dense_region && !g->plan->emergency) g->heap->current.blocks_dense += VARVE__REGION_BLOCKS;
     else add_source(g, group, region, r->live);
     if (group->count < g->group_regions || g->plan->emergency) continue;
     close_group(g, group);
@@ -530,7 +537,7 @@ void varve__plan_group(struct varve_heap *heap, enum varve_urgency urgency) {
   plan->sequence_count = plan->order_count = plan->target_count = plan->group_count = plan->large_count = 0;
   plan->emergency = emergency;
   heap->current.blocks_dense = heap->current.blocks_pinned = heap->current.blocks_gainless = 0;
-  heap->current.blocks_put_off = 0;
+  heap->current.blocks_put_off = heap->current.bytes_held = 0;
   struct grouping g = {.heap = heap, .plan = plan, .group_regions = choose_group_regions(heap)};
   g.dense_block = varve__policy_dense_words(heap, VARVE__BLOCK_WORDS);
   g.dense_region = varve__policy_dense_words(heap, VARVE__REGION_WORDS);
@@ -641,8 +648,9 @@ void varve__plan_undo(struct varve_heap *heap) {
   if (!heap->plan->emergency) undo_relocations(heap);
   for (uint32_t r = 0; r < space->region_high; ++r) {
     if (atomic_load_explicit(&space->regions[r].kind, memory_order_relaxed) < REGION_SMALL) continue;
-    space->regions[r].flags = 0;
+    space->regions[r].flags &= BLOCK_PINNED;
     space->moves[r] = 0;
-    for (uint32_t b = r * VARVE__REGION_BLOCKS; b < (r + 1) * VARVE__REGION_BLOCKS; ++b) space->blocks[b].flags = 0;
+    for (uint32_t b = r * VARVE__REGION_BLOCKS; b < (r + 1) * VARVE__REGION_BLOCKS; ++b)
+      space->blocks[b].flags &= BLOCK_PINNED;
   }
 }

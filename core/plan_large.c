@@ -4,9 +4,9 @@
  * Dead runs are freed as soon as marking is over: no live slot refers to them.
  *
  * Slide (emergency): objects go up to the high end of each stretch of neighbouring blocks of LARGE regions in which no
- *   small or immortal objects are, highest first, so that the free blocks come together at the low ends. Taken in this
- *   order, no object's new place is below its old one, and none overlaps a place that has not been left: compact.c
- *   moves them one after the other.
+ *   small objects, immortal or pinned ones are, highest first, so that the free blocks come together at the low ends.
+ *   Taken in this order, no object's new place is below its old one, and none overlaps a place that has not been left:
+ *   compact.c moves them one after the other.
  *   Between nodes, too: memory is short.
  * Relocate (move-everything, no emergency): each object that finds a free run on its node moves there; places are taken
  *   at once, so they overlap nothing.
@@ -44,11 +44,22 @@ static void add_move(struct varve_heap *heap, uint32_t from, uint32_t to) {
   space_set_moves(&heap->space, from);
 }
 
+static bool is_pinned(const struct varve_space *space, uint32_t block) {
+  const struct varve_block *b = &space->blocks[block];
+  if (b->kind == BLOCK_LARGE_BODY) b -= b->age;
+  return b->kind == BLOCK_LARGE_HEAD && (b->flags & BLOCK_PINNED);
+}
+
+/* Of a block in use: does no large object move away from it? */
+static bool stays(const struct varve_space *space, uint32_t block) {
+  return space_is_immortal(space, block) || is_pinned(space, block);
+}
+
 /* May a large object be where this block is? */
 static bool is_room(const struct varve_space *space, uint32_t block) {
   uint8_t kind = space->blocks[block].kind;
   if (!is_large(space, block / VARVE__REGION_BLOCKS) || kind == BLOCK_SMALL) return false;
-  return kind == BLOCK_FREE || !space_is_immortal(space, block);
+  return kind == BLOCK_FREE || !stays(space, block);
 }
 
 /* The first block of the stretch that ends with `block`. */
@@ -76,7 +87,7 @@ static void slide_up(struct varve_heap *heap) {
   struct slide_cursor c = {space->region_high * VARVE__REGION_BLOCKS, space->region_high * VARVE__REGION_BLOCKS};
   for (uint32_t b = c.end; b-- > 0;) {
     if (!is_large(space, b / VARVE__REGION_BLOCKS) || space->blocks[b].kind != BLOCK_LARGE_HEAD) continue;
-    if (space_is_immortal(space, b)) continue;
+    if (stays(space, b)) continue;
     uint32_t blocks = space->blocks[b].age;
     while (c.end - c.low < blocks) next_stretch(space, &c);
     c.end -= blocks;
@@ -90,6 +101,7 @@ static void relocate(struct varve_heap *heap) {
   for (uint32_t b = 0; b < space->region_high * VARVE__REGION_BLOCKS; ++b) {
     if (!is_large(space, b / VARVE__REGION_BLOCKS) || space->blocks[b].kind != BLOCK_LARGE_HEAD) continue;
     if (!head_is_marked(space, b) || !space_in_range(space, b)) continue; /* a place that was just taken, or old */
+    if (is_pinned(space, b)) continue;
     unsigned node = space->regions[b / VARVE__REGION_BLOCKS].node;
     uint32_t blocks = space->blocks[b].age, to = varve__large_find(space, node, blocks);
     if (to == VARVE__NO_BLOCK) continue;

@@ -32,6 +32,7 @@
 #define PENALTY_MAX 256u    /* cycles between two trials that fail */
 #define GOOD_CYCLES 64u     /* short cycles after which the penalty is halved */
 #define TRY_DEAR_AGAIN 128u /* that was at least half as dear again */
+#define HOLES_PART 4u       /* holes of pinned blocks are used if they are such a part of the budget */
 #define YOUNG_PARALLEL 8u   /* parallel-min for what survives of the newest epochs is so much smaller */
 
 static uint64_t limit_blocks(const struct varve_heap *heap) { return heap_setting(&heap->space.limit_blocks); }
@@ -44,6 +45,13 @@ static bool is_nearly_full(const struct varve_heap *heap) {
 bool varve__policy_is_pressed(const struct varve_heap *heap) {
   uint64_t mutators = atomic_load_explicit(&heap->mutator_count, memory_order_relaxed);
   return is_nearly_full(heap) || mutators * VARVE__REGION_BLOCKS * 8 > limit_blocks(heap);
+}
+
+/* Not for a little: what is allocated there makes the next collection a full one. */
+bool varve__policy_offers_holes(const struct varve_heap *heap) {
+  int64_t budget = atomic_load_explicit(&heap->space.budget_blocks, memory_order_relaxed);
+  uint64_t words = (budget > 0 ? (uint64_t)budget : 0) * VARVE__BLOCK_WORDS;
+  return is_nearly_full(heap) && heap->hole_words >= words / HOLES_PART;
 }
 
 /* 87.5 % by default; 95 % when the heap is pressed, where holes are worth more than the time to close them. */

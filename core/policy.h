@@ -11,6 +11,8 @@ void varve__policy_open(struct varve_heap *heap);
 /* Is the heap within a quarter of its limit, or are there so many mutators that a region each would fill it? Then
  * blocks are taken singly, and whole regions are kept free. Any thread. */
 bool varve__policy_is_pressed(const struct varve_heap *heap);
+/* World stopped, the budget set: shall holes of pinned blocks be allocated into? */
+bool varve__policy_offers_holes(const struct varve_heap *heap);
 /* Live words from which on a block of `words` capacity stays in place. */
 uint64_t varve__policy_dense_words(const struct varve_heap *heap, uint64_t words);
 /* Which epochs the collection that begins now takes, and what it rules out for later ones. World stopped. */

@@ -12,6 +12,8 @@
 #include "core/walk.h"
 #include "core/worker.h"
 
+#define HOLES_WORTH (VARVE__BLOCK_WORDS / 8) /* free words of a pinned block */
+
 /* ---- release: the groups' blocks, in parallel ---- */
 
 /* Bits [0, words) set, the rest of `lines` lines clear. */
@@ -103,6 +105,14 @@ static void poison_holes(struct varve_heap *heap, uint64_t base, const uint64_t 
   }
 }
 
+/* R8. */
+static void offer_holes(struct varve_heap *heap, uint32_t block) {
+  uint32_t room = VARVE__BLOCK_WORDS - heap->space.blocks[block].live;
+  if (room < HOLES_WORTH || heap->ages.freezes) return;
+  heap->space.holes[block / VARVE__REGION_BLOCKS] |= UINT64_C(1) << block % VARVE__REGION_BLOCKS;
+  heap->hole_words += room;
+}
+
 /* A SMALL block, after the groups are settled: empty, or it has stayed or received. */
 static void finish_block(struct varve_heap *heap, uint32_t block) {
   struct varve_space *space = &heap->space;
@@ -111,6 +121,7 @@ static void finish_block(struct varve_heap *heap, uint32_t block) {
     free_block(heap, block);
     return;
   }
+  if (b->flags & BLOCK_PINNED) offer_holes(heap, block);
   b->flags = 0;
 #ifdef VARVE_PLANT_STALE_EPOCH
   if (block % 8)
@@ -150,6 +161,7 @@ static void finish_large(struct varve_heap *heap, uint32_t block) {
   struct varve_space *space = &heap->space;
   if (space->blocks[block].kind == BLOCK_FREE) return;
   space->epochs[block] = space->cut;
+  space->blocks[block].flags = 0;
   if (space->blocks[block].kind != BLOCK_LARGE_HEAD) return;
   heap->live_bytes += varve_object_bytes((varve_object *)space_block_address(space, block));
 }
@@ -237,6 +249,7 @@ static void renew_medium(struct varve_space *space, unsigned node) {
   if (region == VARVE__NO_REGION) return;
   uint32_t first = space->regions[region].fresh_from / VARVE__BLOCK_WORDS;
   memset(space->epochs + region * VARVE__REGION_BLOCKS + first, space->epoch, VARVE__REGION_BLOCKS - first);
+  varve__space_clear_starts(space, region);
 }
 
 /* Mediums are bumped from the region with the most room, if the largest medium fits there. */
@@ -269,7 +282,8 @@ static void note_plan(struct varve_heap *heap) {
 
 void varve__release_finish(struct varve_heap *heap) {
   struct varve_space *space = &heap->space;
-  heap->live_bytes = 0;
+  heap->live_bytes = heap->hole_words = 0;
+  varve__space_forget_holes(space);
   for (uint32_t r = 0; r < space->region_high; ++r) finish_region(heap, r);
   heap->current.regions_freed += varve__large_release_regions(space);
   renumber(heap);

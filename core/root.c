@@ -31,13 +31,21 @@ void varve_visit_range(varve_visitor *visitor, varve_word *slots, size_t count) 
 
 void varve_visit_ref(varve_visitor *visitor, varve_word *slot) { visitor->range(visitor, slot, 8, 1, NULL, true); }
 
-static void visit_frames(const struct varve__mutator *mutator, struct varve_visitor *visitor) {
-  for (varve_frame *frame = mutator->head.frames; frame; frame = frame->previous) {
+static void visit_frames(const struct varve__mutator *mutator, varve_frame *frame, struct varve_visitor *visitor) {
+  for (; frame; frame = frame->previous) {
     VARVE_ALWAYS(frame->count <= FRAME_SLOTS_MAX && ((uintptr_t)frame & 7) == 0,
                  "mutator %s: frame %p with %zu slots: the list of frames is damaged (left by longjmp?)",
                  mutator->name, (void *)frame, frame->count);
     if (frame->count) visitor->range(visitor, (varve_word *)(frame + 1), 8, frame->count, NULL, false);
   }
+}
+
+/* Frames, pinned frames, and what was found on the stack. */
+static void visit_mutator(const struct varve__mutator *mutator, struct varve_visitor *visitor) {
+  visit_frames(mutator, mutator->head.frames, visitor);
+  visit_frames(mutator, mutator->head.pinned, visitor);
+  if (mutator->stack.found_count)
+    visitor->range(visitor, mutator->stack.found, 8, mutator->stack.found_count, NULL, false);
 }
 
 /* Stretches start at multiples of 64 words, so the bitmap is cut between its words. */
@@ -52,7 +60,7 @@ void varve__roots_visit(struct varve_roots *roots, size_t task, struct varve_vis
   VARVE_INVARIANT(task < roots->task_count, "root task %zu of %zu", task, roots->task_count);
   const struct root_task *one = &roots->tasks[task];
   if (!one->table) {
-    visit_frames(one->mutator, visitor);
+    visit_mutator(one->mutator, visitor);
   } else if (one->chunk) {
     visitor->range(visitor, one->chunk->words, 8, VARVE__CHUNK_WORDS, one->chunk->used, root_table_is_ref(one->table));
   } else if (one->table->kind == ROOT_CALLBACK) {
@@ -63,7 +71,7 @@ void varve__roots_visit(struct varve_roots *roots, size_t task, struct varve_vis
 }
 
 void varve__roots_task_name(struct varve_roots *roots, size_t task, char *buffer, size_t capacity) {
-  static const char *const nouns[] = {"slots", "Ref array", "Ref slab", "handles", "callback"};
+  static const char *const nouns[] = {"slots", "Ref array", "Ref slab", "handles", "callback", "table of"};
   const struct root_task *one = &roots->tasks[task];
   const struct root_table *table = one->table;
   if (!table) snprintf(buffer, capacity, "frames of mutator %s", one->mutator->name);

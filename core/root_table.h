@@ -18,7 +18,7 @@
 
 #define ROOT_STRETCH_WORDS ((size_t)1 << 16) /* words of an array in one task: 512 KiB, a fraction of a millisecond */
 
-enum root_kind { ROOT_SLOTS, ROOT_ARRAY, ROOT_SLAB, ROOT_HANDLES, ROOT_CALLBACK };
+enum root_kind { ROOT_SLOTS, ROOT_ARRAY, ROOT_SLAB, ROOT_HANDLES, ROOT_CALLBACK, ROOT_PINS };
 
 /* Notes of an array, a byte a line. Arrays grow while others store into them, so notes that were replaced stay until the
  * next pause is over. */
@@ -40,7 +40,7 @@ struct root_table {
   unsigned node;          /* where most of its words seem to be */
   bool untracked, slot_tags; /* ROOT_ARRAY */
   struct root_lines *lines; /* ROOT_ARRAY: the notes; NULL: none */
-  varve_word *base;       /* ROOT_SLOTS, ROOT_ARRAY; */
+  varve_word *base;       /* ROOT_SLOTS, ROOT_ARRAY, ROOT_PINS; */
   size_t stride, count;   /* bytes; words */
   const uint64_t *bitmap; /* in host memory; NULL: all words */
   varve_root_fn *fn;      /* ROOT_CALLBACK */

@@ -7,6 +7,7 @@
 
 #include "core/base/check.h"
 #include "core/base/clock.h"
+#include "core/conservative.h"
 #include "core/policy.h"
 #include "core/worker.h"
 
@@ -85,12 +86,16 @@ void varve__safepoint_park(struct varve__mutator *mutator) {
     varve__safepoint_restore_limit(mutator);
     return;
   }
+  stack_note(mutator);
   leave_running(mutator, MUTATOR_PARKED);
   return_to_running(mutator, MUTATOR_PARKED);
   varve__safepoint_restore_limit(mutator);
 }
 
-void varve__safepoint_native_enter(struct varve__mutator *mutator) { leave_running(mutator, MUTATOR_NATIVE); }
+void varve__safepoint_native_enter(struct varve__mutator *mutator) {
+  stack_note(mutator);
+  leave_running(mutator, MUTATOR_NATIVE);
+}
 
 void varve__safepoint_native_leave(struct varve__mutator *mutator) {
   atomic_store(&mutator->state, MUTATOR_RUNNING);
@@ -189,6 +194,7 @@ static bool take_collector(struct varve__mutator *mutator, uint64_t seen) {
 
 bool varve__safepoint_stop(struct varve__mutator *mutator, uint64_t seen) {
   struct varve_heap *heap = mutator->head.heap;
+  stack_note(mutator);
   bool taken = take_collector(mutator, seen);
   if (taken && atomic_load(&heap->collections) == seen) {
     stop_world(mutator);

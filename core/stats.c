@@ -107,6 +107,7 @@ static void read_present(const varve_heap *heap, varve_heap_stats *out) {
   int64_t budget = atomic_load_explicit(&space->budget_blocks, memory_order_relaxed);
   uint64_t committed = atomic_load_explicit(&space->committed, memory_order_relaxed);
   out->bytes_allocated = atomic_load_explicit(&space->allocated_bytes, memory_order_relaxed);
+  out->bytes_refilled = atomic_load_explicit(&space->refilled_bytes, memory_order_relaxed);
   out->bytes_in_use = used * VARVE__BLOCK_BYTES;
   out->heap_limit = (used + (budget > 0 ? (uint64_t)budget : 0)) * VARVE__BLOCK_BYTES;
   out->bytes_committed = committed * (VARVE__REGION_BYTES + VARVE__SIDE_BYTES);
@@ -200,7 +201,8 @@ static void put_sizes(struct line *line, const varve_collection_stats *stats) {
         (unsigned long long)stats->remembered);
   put(line, ", moved %.1f MiB in %llu %s%s", mib(stats->bytes_moved), COUNT(stats->groups, "group"));
   if (stats->blocks_dense) put(line, ", kept %llu dense", (unsigned long long)stats->blocks_dense);
-  if (stats->blocks_pinned) put(line, ", kept %llu pinned", (unsigned long long)stats->blocks_pinned);
+  if (stats->blocks_pinned)
+    put(line, ", kept %llu pinned (%.1f MiB held)", (unsigned long long)stats->blocks_pinned, mib(stats->bytes_held));
   if (stats->blocks_gainless) put(line, ", kept %llu gainless", (unsigned long long)stats->blocks_gainless);
   if (stats->blocks_put_off) put(line, ", put off %llu", (unsigned long long)stats->blocks_put_off);
   put(line, ", freed %llu %s%s", COUNT(stats->blocks_freed, "block"));

@@ -29,6 +29,7 @@ struct varve_verifier {
   size_t task;          /* while object is NULL: the root task */
   varve_object *object; /* whose slots are being visited */
   uint64_t words;       /* its size */
+  bool hooked;          /* its layout has a hook */
   bool lost;            /* not all is remembered, and the heap knows it */
   bool exact;           /* of the range nothing is marked but what was traced */
   uint64_t flagged;     /* older objects that say they are listed */
@@ -84,5 +85,13 @@ void varve__verify_each(struct varve_verifier *v, enum map map, object_fn *visit
 void varve__verify_hashes(struct varve_verifier *v);
 /* Begin a run that reports to `error`. */
 void varve__verify_begin(struct varve_verifier *v, varve_error *error);
+
+/* ---- verify_pin.c ---- */
+
+/* After the trace: what stacks hold has been reached. After the plan: pinned blocks stay. After the slide: derived
+ * pointers are where they belong. */
+void varve__verify_stacks(struct varve_verifier *v);
+void varve__verify_pins(struct varve_verifier *v);
+void varve__verify_derived(struct varve_verifier *v);
 
 #endif

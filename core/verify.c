@@ -273,6 +273,11 @@ static uint64_t words_hash(const varve_heap *heap, const varve_object *object, u
   return sum;
 }
 
+/* K2: its data words may be changed in the pause. */
+static bool is_hooked(const varve_heap *heap, const varve_object *object) {
+  return heap->layouts.entries[varve_object_layout(object)].hooked;
+}
+
 static uint64_t reference_hash(size_t index, varve_word word) { return word_hash(index, word & 7) + 1; }
 
 struct content {
@@ -302,7 +307,8 @@ static const struct varve_layout_entry *layout_in_force(const varve_heap *heap, 
 static uint64_t edge_hash(const varve_heap *heap, varve_object *object) {
   uint64_t words = varve_object_bytes(object) / 8;
   const struct varve_layout_entry *layout = layout_in_force(heap, object);
-  if (words > EDGE_WORDS || (layout && layout->kind == VARVE_LAYOUT_TRACE)) return header_hash(heap, object);
+  bool traced = layout && layout->kind == VARVE_LAYOUT_TRACE;
+  if (words > EDGE_WORDS || traced || is_hooked(heap, object)) return header_hash(heap, object);
   struct content content = {heap, (varve_word *)object, words_hash(heap, object, words)};
   if (layout)
     scan_object(&heap->layouts, layout, (varve_word *)object, words, replace_references, &content, NULL);
@@ -382,7 +388,7 @@ static void visit_slot(struct varve_verifier *v, varve_word *slot, uint32_t tags
   }
   if (v->object) {
     size_t index = (size_t)(slot - (varve_word *)v->object);
-    v->content += reference_hash(index, word) - word_hash(index, word);
+    v->content += reference_hash(index, word) - (v->hooked ? 0 : word_hash(index, word));
   }
   follow(v, slot, word);
 }
@@ -423,7 +429,8 @@ static void trace_object(struct varve_verifier *v, varve_object *object) {
   const struct varve_layout_table *table = &v->heap->layouts;
   v->object = object;
   v->words = varve_object_bytes(object) / 8;
-  v->content = words_hash(v->heap, object, v->words);
+  v->hooked = is_hooked(v->heap, object);
+  v->content = v->hooked ? header_hash(v->heap, object) : words_hash(v->heap, object, v->words);
   scan_object(table, &table->entries[varve_object_layout(object)], (varve_word *)object, v->words, trace_slots, v,
               &v->visitor);
   v->object = NULL;
@@ -502,6 +509,7 @@ varve_status varve__verify_trace(struct varve_verifier *v, struct varve_snapshot
 
 varve_status varve__verify_before(struct varve_verifier *v, struct varve_snapshot *out, varve_error *error) {
   if (varve__verify_trace(v, out, error) != VARVE_OK) return VARVE_CORRUPT;
+  varve__verify_stacks(v);
   if (space_of(v)->cut) trace_listed(v);
   out->survivors = v->now.objects;
   return result(v);
@@ -673,6 +681,7 @@ static void check_tables(struct varve_verifier *v) {
 
 varve_status varve__verify_heap(struct varve_verifier *v, varve_error *error) {
   if (varve__verify_trace(v, NULL, error) == VARVE_OK) check_tables(v);
+  if (!v->failed) varve__verify_stacks(v);
   return result(v);
 }
 
@@ -689,6 +698,7 @@ static void compare(struct varve_verifier *v, const struct varve_snapshot *befor
 varve_status varve__verify_after(struct varve_verifier *v, const struct varve_snapshot *before, varve_error *error) {
   if (varve__verify_trace(v, NULL, error) != VARVE_OK) return VARVE_CORRUPT;
   compare(v, before);
+  if (!v->failed) varve__verify_derived(v);
   v->exact = !space_of(v)->cut;
   if (!v->failed) check_marks(v);
   if (!v->failed) check_tables(v);

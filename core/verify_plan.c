@@ -231,5 +231,6 @@ varve_status varve__verify_plan(struct varve_verifier *v, varve_error *error) {
   for (uint32_t i = 0; i < plan->group_count && !v->failed; ++i) check_group(v, &plan->groups[i]);
   if (!v->failed) check_staying(v);
   if (!v->failed) check_large_moves(v);
+  if (!v->failed) varve__verify_pins(v);
   return result(v);
 }

@@ -14,7 +14,6 @@
 #include "core/heap.h"
 #include "core/mutator.h"
 #include "core/root.h"
-#include "core/safepoint.h"
 #include "core/scan.h"
 #include "numa/place.h"
 #include "varve/walk.h"
@@ -135,10 +134,7 @@ static varve_status begin(struct walk *walk, varve_mutator *head, varve_error *e
   struct varve_heap *heap = head->heap;
   if (!varve__mutator_is_here(mutator) || atomic_load(&mutator->state) != MUTATOR_RUNNING)
     return varve__error(error, VARVE_THREAD, "walk: mutator %s is native, or of another thread", mutator->name);
-  while (!varve__safepoint_stop(mutator, atomic_load(&heap->collections))) continue;
-  varve__roots_lock(heap->roots);
-  varve__lock_take(&heap->settings);
-  heap->root_tasks = varve__roots_prepare(heap->roots);
+  varve__look_begin(mutator);
   walk->heap = heap;
   walk->mutator = mutator;
   walk->visitor = (struct varve_visitor){.range = visit_range, .heap = heap, .context = walk};
@@ -148,9 +144,7 @@ static varve_status begin(struct walk *walk, varve_mutator *head, varve_error *e
 
 static varve_status end(struct walk *walk, varve_error *error) {
   close_memory(walk);
-  varve__lock_release(&walk->heap->settings);
-  varve__roots_unlock(walk->heap->roots);
-  varve__safepoint_resume(walk->mutator);
+  varve__look_end(walk->mutator);
   if (!walk->failed) return VARVE_OK;
   return varve__error(error, VARVE_METADATA, "walk: no memory to go beyond %zu objects", walk->count);
 }

@@ -21,9 +21,9 @@ static struct varve_region *region_at(const struct varve_space *space, uint32_t 
 
 /* ---- open and close ---- */
 
-/* Region states; behind them the blocks' moves and epochs, the nodes' broken lists, and the stripes. */
+/* Region states; behind them the blocks' moves, holes and epochs, the nodes' broken lists, and the stripes. */
 static size_t state_bytes(const struct varve_space *space) {
-  size_t each = sizeof(struct varve_region) + sizeof(uint64_t) + VARVE__REGION_BLOCKS +
+  size_t each = sizeof(struct varve_region) + 2 * sizeof(uint64_t) + VARVE__REGION_BLOCKS +
                 sizeof(uint32_t) * space->topology->node_count + 1;
   return bits_round_up(space->region_count * each, PAGE);
 }
@@ -41,7 +41,8 @@ static bool reserve_tables(struct varve_space *space) {
 
 static void open_nodes(struct varve_space *space) {
   space->moves = (uint64_t *)(space->regions + space->region_count);
-  space->epochs = (uint8_t *)(space->moves + space->region_count);
+  space->holes = space->moves + space->region_count;
+  space->epochs = (uint8_t *)(space->holes + space->region_count);
   uint32_t *lists = (uint32_t *)(space->epochs + (size_t)space->region_count * VARVE__REGION_BLOCKS);
   for (unsigned n = 0; n < space->topology->node_count; ++n) {
     space->node[n].broken = lists + (size_t)n * space->region_count;
@@ -256,6 +257,24 @@ uint32_t varve__space_take_block(struct varve_space *space, unsigned node) {
   return block;
 }
 
+uint32_t varve__space_take_holes(struct varve_space *space) {
+  uint32_t region = atomic_load_explicit(&space->hole_cursor, memory_order_relaxed);
+  for (; region < space->region_high; ++region) {
+    uint64_t bits = __atomic_load_n(&space->holes[region], __ATOMIC_RELAXED);
+    while (bits)
+      if (__atomic_compare_exchange_n(&space->holes[region], &bits, bits & (bits - 1), true, __ATOMIC_RELAXED,
+                                      __ATOMIC_RELAXED))
+        return region * VARVE__REGION_BLOCKS + bits_lowest(bits);
+    atomic_store_explicit(&space->hole_cursor, region + 1, memory_order_relaxed); /* a hint: bits only go */
+  }
+  return VARVE__NO_BLOCK;
+}
+
+void varve__space_forget_holes(struct varve_space *space) {
+  memset(space->holes, 0, space->region_high * sizeof *space->holes);
+  atomic_store_explicit(&space->hole_cursor, 0, memory_order_relaxed);
+}
+
 void varve__space_list_broken(struct varve_space *space, const uint32_t *regions, uint32_t count) {
   for (unsigned n = 0; n < space->topology->node_count; ++n) {
     atomic_store_explicit(&space->node[n].broken_count, 0, memory_order_relaxed);
@@ -292,6 +311,16 @@ void varve__space_unspend(struct varve_space *space, uint32_t blocks) {
 
 /* ---- mediums ---- */
 
+void varve__space_clear_starts(struct varve_space *space, uint32_t region) {
+  uint32_t from = region_at(space, region)->fresh_from / 64, lines = VARVE__REGION_WORDS / 64;
+  memset(space->ranks + (size_t)region * lines + from, 0, (lines - from) * sizeof *space->ranks);
+}
+
+static void note_start(struct varve_space *space, uintptr_t address) {
+  size_t word = space_word(space, address);
+  __atomic_store_n(&space->ranks[word / 64], (uint16_t)(word % 64 + 1), __ATOMIC_RELAXED);
+}
+
 static uintptr_t bump_medium(struct varve_space *space, uint32_t region, size_t words) {
   struct varve_region *r = region_at(space, region);
   uint32_t top = atomic_load_explicit(&r->top, memory_order_relaxed);
@@ -310,6 +339,7 @@ static void open_medium_blocks(struct varve_space *space, uint32_t region) {
     blocks[b].live = 0;
   }
   memset(space->epochs + (size_t)region * VARVE__REGION_BLOCKS, space->epoch, VARVE__REGION_BLOCKS);
+  varve__space_clear_starts(space, region);
 }
 
 static bool open_medium_region(struct varve_space *space, unsigned node) {
@@ -340,6 +370,7 @@ uintptr_t varve__space_take_medium(struct varve_space *space, unsigned node, siz
     uint32_t region = atomic_load_explicit(&space->node[space_list(space, node)].medium_open, memory_order_acquire);
     uintptr_t at = region == VARVE__NO_REGION ? 0 : bump_medium(space, region, words);
     if (at) {
+      note_start(space, at);
       atomic_fetch_add_explicit(&space->allocated_bytes, words * 8, memory_order_relaxed);
       return at;
     }

@@ -29,6 +29,12 @@
  *   R6 all objects that start in a block were allocated in, or survived into, the same epoch: that of the block. Every
  *      block that is allocated into is of the newest epoch, is fresh: until the next pause its bitmap is zero and its
  *      objects lie end to end. Of a free block the epoch says nothing.
+ *   R7 ranks of a MEDIUM region's lines from fresh_from on: 1 and the place in the line of the object that starts
+ *      there, 0: none does (they are longer than a line). From the end of a pause to the next one's marking.
+ *   R8 holes between the objects of an old block may be allocated into, too, by the mutator that has taken its bit in
+ *      holes. Their words are marked when it goes on, and when the world has stopped: then set bits are objects from
+ *      end to end, as in any old block. Until then the word behind the last object is no header. The new objects count
+ *      as old, and nobody remembers what they refer to: so the next collection is full.
  */
 #ifndef VARVE_REGIONS_SPACE_H
 #define VARVE_REGIONS_SPACE_H
@@ -79,10 +85,12 @@ enum varve_block_flag {
   BLOCK_DENSE = 4,  /* skipped: too full */
   BLOCK_PINNED = 8, /* skipped: must stay */
   BLOCK_FREE_LATER = 16, /* a MEDIUM region that the release has emptied */
-  BLOCK_SPARE = 32  /* was free; the plan has taken it as a destination */
+  BLOCK_SPARE = 32, /* was free; the plan has taken it as a destination */
+  BLOCK_HOLES = 64  /* between pauses: a mutator allocates into its holes */
 };
 
-/* One block's descriptor. dst1, dst2, split and flags are meaningful from the plan to the release of one pause. */
+/* One block's descriptor. dst1, dst2, split and flags (but one) are meaningful from the plan to the release of one
+ * pause. */
 struct varve_block {
   uint64_t dst1;  /* where rank 0 goes; an object of rank r goes to dst1 + 8r ... */
   uint64_t dst2;  /* ... or, from rank `split` on, to dst2 + 8r */
@@ -133,6 +141,7 @@ struct varve_space {
   struct varve_block *blocks;
   uint64_t *moves;      /* a bit a block, for it is looked at for every slot: the block's objects are forwarded by dst1,
                            dst2, split; meaningful from the plan to the release of one pause */
+  uint64_t *holes;      /* R8, a bit a block */
   uint8_t *epochs;      /* R6, a byte a block */
   uint8_t epoch;        /* the newest; changes in pauses only */
   uint8_t cut;          /* in a pause: blocks of this epoch and newer ones are the range that is collected; 0: all */
@@ -146,6 +155,8 @@ struct varve_space {
   _Atomic uint32_t commits;     /* regions ever committed, each time anew */
   _Atomic uint64_t used_blocks;   /* blocks in use: owned or holding objects, 64 for a MEDIUM region */
   _Atomic int64_t budget_blocks;  /* blocks that may still be taken before the next collection */
+  _Atomic uint32_t hole_cursor;     /* regions before it have no bit in holes */
+  _Atomic uint64_t refilled_bytes;  /* ever: holes of blocks that stay, allocated into */
   _Atomic uint64_t allocated_bytes; /* ever: blocks opened, mediums, large runs; for statistics */
   _Atomic uint32_t next_age;
 
@@ -180,6 +191,10 @@ uint32_t varve__space_take_region(struct varve_space *space, unsigned node, enum
 uint32_t varve__space_take_block(struct varve_space *space, unsigned node);
 /* The same, from the broken regions of the node only. */
 uint32_t varve__space_take_listed(struct varve_space *space, unsigned node);
+/* R8: take an old block with holes. NO_BLOCK: none is offered. */
+uint32_t varve__space_take_holes(struct varve_space *space);
+/* World stopped: no block is offered any more. */
+void varve__space_forget_holes(struct varve_space *space);
 /* A mutator gives up its open region: let single blocks be taken from what it left free. Once per region and cycle. */
 void varve__space_list_region(struct varve_space *space, uint32_t region);
 /* Set up the descriptor of a block just taken from a SMALL region. */
@@ -188,6 +203,8 @@ void varve__space_block_taken(struct varve_space *space, uint32_t block);
 bool varve__space_spend(struct varve_space *space, uint32_t blocks);
 void varve__space_unspend(struct varve_space *space, uint32_t blocks);
 
+/* R7: no object starts from fresh_from on. */
+void varve__space_clear_starts(struct varve_space *space, uint32_t region);
 /* Bump `words` from the node's open MEDIUM region, opening another when it is full. 0: no memory. */
 uintptr_t varve__space_take_medium(struct varve_space *space, unsigned node, size_t words);
 

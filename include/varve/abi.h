@@ -41,6 +41,8 @@ struct varve_mutator {
   varve_heap *heap;
   void *host;           /* for the host; NULL at attach */
   ptrdiff_t store_log;  /* distance from a slot to its entry in the store log; 0: no log */
+  varve_frame *pinned;  /* innermost frame whose objects stay in place (pin.h); NULL: none */
+  struct varve_derived *derived; /* innermost derived pointer (root.h); NULL: none */
 };
 
 #define VARVE_ABI_CURSOR 0

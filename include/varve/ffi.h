@@ -32,6 +32,10 @@ VARVE_API bool varve_ffi_ref_cas(varve_mutator *mutator, varve_refs *refs, varve
                                  varve_word word);
 VARVE_API void varve_ffi_frame_push(varve_mutator *mutator, varve_frame *frame, size_t count);
 VARVE_API void varve_ffi_frame_pop(varve_mutator *mutator, varve_frame *frame);
+VARVE_API void varve_ffi_pinned_push(varve_mutator *mutator, varve_frame *frame, size_t count);
+VARVE_API void varve_ffi_pinned_pop(varve_mutator *mutator, varve_frame *frame);
+VARVE_API void varve_ffi_derived_push(varve_mutator *mutator, struct varve_derived *pair);
+VARVE_API void varve_ffi_derived_pop(varve_mutator *mutator, struct varve_derived *pair);
 
 VARVE_END
 #endif

@@ -91,8 +91,8 @@ VARVE_API varve_status varve_collect_newest(varve_mutator *mutator);
  * when nobody refers to that any more.
  *
  * Called again, it collects the immortal part once more, with what was made since, and all that is alive is immortal
- * then. When the system has no memory for noting stores into immortal objects, all of them become ordinary old ones;
- * the figure bytes_immortal tells.
+ * then. When the system has no memory for noting stores into immortal objects, or a heap that is nearly full
+ * allocates between pinned ones, all of them become ordinary old ones; the figure bytes_immortal tells.
  *
  * @return VARVE_OK; VARVE_OPTION: the heap has ages=0, so nobody notes what is written to; VARVE_THREAD: the mutator is
  *         native, or of another thread.

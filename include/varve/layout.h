@@ -28,6 +28,13 @@ typedef enum varve_layout_kind {
  *  state of the host, no lock that a mutator may hold. It is called more than once per collection. */
 typedef void varve_trace_fn(void *context, varve_object *object, size_t bytes, varve_visitor *visitor);
 
+/** Told that an object is now at its place, having been at `old`, an address that may hold something else by now; the
+ *  same when it has not moved. Runs in a pause, on library threads, several at once, after all objects have moved and
+ *  all slots have been rewritten; once for an object and collection. May read its own object and write those of its
+ *  words that are no slots, and read and write memory outside the heap, under the rules of a trace function; nothing
+ *  else. */
+typedef void varve_moved_fn(void *context, varve_object *object, const void *old, size_t bytes);
+
 /** One case of a discriminated union. */
 typedef struct varve_union_case {
   uint64_t value;
@@ -65,7 +72,11 @@ typedef struct varve_layout_desc {
   } closure;               /* CLOSURE */
 
   varve_trace_fn *trace; /* TRACE */
-  void *context;
+  void *context;         /* handed to trace and moved */
+
+  varve_moved_fn *moved; /* called for objects allocated with this layout that have moved; NULL: nobody is told.
+                            Costs another look at the header of everything that moves, whatever its layout */
+  bool moved_survivors;  /* also for those that have survived where they were: a look at every survivor */
 } varve_layout_desc;
 
 /** Register a layout.

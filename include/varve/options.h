@@ -17,6 +17,13 @@ typedef void varve_log_fn(void *context, int level, const char *line);
  *  May read the figures and memory outside the heap; must not call the library. */
 typedef void varve_collection_fn(void *context, const varve_collection_stats *stats);
 
+/** Called after a collection by the thread that requested it, as a running mutator, at the place that has collected: an
+ *  allocation or varve_collect. The world runs. May do what a running mutator may at a safepoint: load and store,
+ *  allocate, pin, collect; collections that it causes itself do not call it again. Other threads may be in it at the
+ *  same time, and other collections may have followed; a place to rebuild tables by address needs to ask no more often
+ *  than the number in the figures changes. Must not detach, nor return in native state. */
+typedef void varve_after_fn(void *context, varve_mutator *mutator, const varve_collection_stats *stats);
+
 /** The values of huge_pages, in the order of their names in options.def. */
 enum varve_huge_pages { VARVE_HUGE_OFF, VARVE_HUGE_TRANSPARENT, VARVE_HUGE_EXPLICIT };
 
@@ -34,7 +41,8 @@ typedef struct varve_options {
 #undef VARVE_CHOICE
   varve_log_fn *log;                  /* NULL: lines go to stderr */
   varve_collection_fn *on_collection; /* NULL: nobody is told */
-  void *context;                      /* handed to both */
+  varve_after_fn *after_collection;   /* NULL: nobody is called */
+  void *context;                      /* handed to all three */
 } varve_options;
 
 /** Set every option to its default. */

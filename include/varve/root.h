@@ -8,6 +8,7 @@
  *   Ref slab    atomic words that the library hands out, with an occupancy bitmap
  *   Ref array   atomic words inside the host's own structs: base, stride, count, optional bitmap
  *   callback    a host function that visits slots, in parts, from several threads at once
+ *   derived     an address that is kept at its distance from what a slot refers to
  */
 #ifndef VARVE_ROOT_H
 #define VARVE_ROOT_H
@@ -63,6 +64,50 @@ static inline void varve_frame_scope_end(struct varve_frame_scope *scope) {
   varve_frame_push((mutator_), &name.varve_head_, (sizeof(name) - sizeof(varve_frame)) / sizeof(varve_word));     \
   __attribute__((cleanup(varve_frame_scope_end), unused)) struct varve_frame_scope name##_scope = {(mutator_),   \
                                                                                                    &name.varve_head_}
+
+/* ---- derived pointers -------------------------------------------------------------------------------------- */
+
+/** A pair: `base`, a slot of any root table, and `derived`, an address that follows it: into the object, to its end,
+ *  or at any distance from it. */
+typedef struct varve_derived {
+  struct varve_derived *previous;
+  const varve_word *base;
+  void *derived;     /* of the address: a pointer, or an integer of its size */
+  uint64_t distance; /* the library's, in a pause */
+} varve_derived;
+
+static inline void varve_derived_push(varve_mutator *mutator, varve_derived *pair) {
+  pair->previous = mutator->derived;
+  mutator->derived = pair;
+}
+
+/** Unlinks the pair; pairs are left in the reverse order of entering, as scopes do by themselves. */
+static inline void varve_derived_pop(varve_mutator *mutator, varve_derived *pair) { mutator->derived = pair->previous; }
+
+struct varve_derived_scope {
+  varve_mutator *mutator;
+  varve_derived *pair;
+};
+static inline void varve_derived_scope_end(struct varve_derived_scope *scope) {
+  varve_derived_pop(scope->mutator, scope->pair);
+}
+
+/** From here to the end of the scope, when the object that the slot `*base` refers to moves, the address in `*derived`
+ *  moves as far. All distances are taken before any slot changes, so pairs may share bases. The base may have tag
+ *  bits, and may be stored to together with the address between safepoints; while it holds no reference the address is
+ *  left as it is. `base` points to a slot in a frame or another root table, which keeps the object alive; it is not
+ *  itself a derived address. `*derived` is in no root table.
+ *
+ *      VARVE_FRAME(f, mutator, text);
+ *      char *at = (char *)varve_untag(f.text) + 8;
+ *      VARVE_DERIVED(d, mutator, &f.text, &at);
+ *
+ *  @threads the mutator's own, running. */
+#define VARVE_DERIVED(name, mutator_, base_, derived_)                                                         \
+  varve_derived name = {NULL, (base_), (derived_), 0};                                                           \
+  varve_derived_push((mutator_), &name);                                                                   \
+  __attribute__((cleanup(varve_derived_scope_end), unused)) struct varve_derived_scope name##_scope = {(mutator_),  \
+                                                                                                       &name}
 
 /* ---- handles ----------------------------------------------------------------------------------------------- */
 

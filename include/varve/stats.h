@@ -46,6 +46,8 @@ typedef struct varve_collection_stats {
      others of their group that none would have come free, or too few to be worth the fix-up of the whole heap. When these
      are all, nothing moved and nothing was fixed. */
   uint64_t blocks_dense, blocks_pinned, blocks_gainless;
+  uint64_t bytes_held;     /* free bytes in blocks_pinned, between what is alive there: what pins cost in memory */
+  uint64_t objects_pinned; /* references from pins, and objects that were found on stacks, in the epochs taken */
   uint64_t blocks_put_off; /* left for the next collection, for slide-budget was spent */
   uint64_t blocks_freed, regions_freed;
   uint64_t large_freed, large_moved;
@@ -60,6 +62,7 @@ typedef struct varve_collection_stats {
 typedef struct varve_heap_stats {
   uint64_t collections, emergencies;
   uint64_t bytes_allocated;  /* since creation: whole TLABs and large runs, exact for medium objects */
+  uint64_t bytes_refilled;   /* of these: free space between pinned objects, used when the heap is nearly full */
   uint64_t bytes_moved;
   uint64_t pause_ns_total, pause_ns_max;
   uint64_t stop_ns_total, stop_ns_max;

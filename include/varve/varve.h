@@ -24,6 +24,7 @@
 #include "varve/layout.h"
 #include "varve/mutator.h"
 #include "varve/options.h"
+#include "varve/pin.h"
 #include "varve/root.h"
 #include "varve/stats.h"
 #include "varve/store.h"

@@ -157,6 +157,7 @@ static void the_line_of_an_emergency(void **state) {
   stats.large_freed = 7;
   stats.blocks_dense = 5;
   stats.blocks_pinned = 2;
+  stats.bytes_held = 3 << 19;
   stats.blocks_gainless = 3;
   strcpy(stats.slowest, "parser");
   varve_collection_stats_print(&stats, line, sizeof line);
@@ -164,7 +165,7 @@ static void the_line_of_an_emergency(void **state) {
   assert_non_null(strstr(line, "stop 0.01 (parser)"));
   assert_non_null(strstr(line, "1 overflow"));
   assert_non_null(strstr(line, "7 large"));
-  assert_non_null(strstr(line, "kept 5 dense, kept 2 pinned, kept 3 gainless"));
+  assert_non_null(strstr(line, "kept 5 dense, kept 2 pinned (1.5 MiB held), kept 3 gainless"));
 }
 
 int main(void) {
