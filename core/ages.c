@@ -43,6 +43,7 @@ void varve__ages_merge(struct varve_heap *heap) {
   }
   space->epoch = (uint8_t)(space->epoch - by);
   ages->tenured = 0;
+  varve__final_merge(heap, by);
 }
 
 void varve__ages_end(struct varve_heap *heap, uint64_t live) {

@@ -53,6 +53,8 @@ struct varve_mutator {
 #define VARVE_ABI_FLAG_NO_LOG 0x01u /* "need not be remembered": every object is born with it */
 #define VARVE_ABI_FLAG_LISTED 0x02u /* the library's: an old large array that is remembered, and noted by lines */
 
+#define VARVE_ABI_FLAG_KEYED 0x80u  /* the library's, in pauses: an ephemeron waits for it; means nothing afterwards */
+
 /** The header of a new object; `bytes` is already a multiple of the granule. */
 #define VARVE_ABI_HEADER(layout, bytes)                                                       \
   (((uint64_t)(bytes) >> 3 << VARVE_ABI_HEADER_WORDS_SHIFT) |                                 \

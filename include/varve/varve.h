@@ -18,6 +18,7 @@
 #include "varve/abi.h"
 #include "varve/alloc.h"
 #include "varve/ffi.h"
+#include "varve/final.h"
 #include "varve/heap.h"
 #include "varve/layout.h"
 #include "varve/mutator.h"
@@ -26,5 +27,6 @@
 #include "varve/stats.h"
 #include "varve/store.h"
 #include "varve/types.h"
+#include "varve/weak.h"
 
 #endif
