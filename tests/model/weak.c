@@ -48,6 +48,7 @@ struct node {
   enum kind kind;
   bool strong, loose, kept; /* marks: by what keeps alive; by any slot; by dead finalizers, too */
   bool revived;
+  uint64_t stamp;    /* of the revival that saw it last */
   size_t count;      /* edges: strong ones first; of a table then keys and values in turns */
   struct node **edge;
 };
@@ -72,7 +73,7 @@ struct player {
   varve_word *slot;
   struct record *records;
   struct record *mail, **mail_end; /* under the model's lock */
-  uint64_t next_id, op, ops, found_cleared, found_queued;
+  uint64_t next_id, stamp, op, ops, found_cleared, found_queued;
 };
 
 struct model {
@@ -169,11 +170,14 @@ static void find_kept(struct player *player) {
   while (fire(player, kept_flag)) continue;
 }
 
-static void revive(struct node *node) {
-  if (!node || node->revived) return;
+static void revive_from(struct node *node, uint64_t stamp) {
+  if (!node || node->stamp == stamp) return;
+  node->stamp = stamp;
   node->revived = true;
-  for (size_t i = 0; i < node->count; ++i) revive(node->edge[i]);
+  for (size_t i = 0; i < node->count; ++i) revive_from(node->edge[i], stamp);
 }
+
+static void revive(struct player *player, struct node *node) { revive_from(node, ++player->stamp); }
 
 /* Nodes that no walk can come to any more. */
 static void sweep(struct player *player) {
@@ -292,7 +296,7 @@ static void open_letter(struct player *player, struct record *record) {
     varve_word word = varve_handle_get(record->handle);
     check_object(player, node, varve_untag(word));
     if (node->strong && !node->revived) fail(player, "finalized alive", node);
-    revive(node);
+    revive(player, node);
     size_t place = below(player, ROOTS);
     if (one_in(player, 2)) {
       player->slot[place] = word;
@@ -389,7 +393,7 @@ static struct node *walk(struct player *player, varve_object **object) {
     if (!node->edge[i] || word == CLEARED) continue;
     if (i >= strong_edges(node)) {
       find_strong(player);
-      if (!node->edge[i]->strong) revive(node->edge[i]);
+      if (!node->edge[i]->strong) revive(player, node->edge[i]);
     }
     node = node->edge[i];
     *object = varve_untag(word);
