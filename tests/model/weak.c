@@ -170,14 +170,27 @@ static void find_kept(struct player *player) {
   while (fire(player, kept_flag)) continue;
 }
 
-static void revive_from(struct node *node, uint64_t stamp) {
-  if (!node || node->stamp == stamp) return;
+static bool revive_from(struct node *node, uint64_t stamp) {
+  if (!node || node->stamp == stamp) return false;
   node->stamp = stamp;
   node->revived = true;
   for (size_t i = 0; i < node->count; ++i) revive_from(node->edge[i], stamp);
+  return true;
 }
 
-static void revive(struct player *player, struct node *node) { revive_from(node, ++player->stamp); }
+/* Values of keys that came back come back too, wherever their entries are. */
+static bool revive_values(struct player *player) {
+  bool any = false;
+  for (struct node *node = player->nodes; node; node = node->next)
+    for (size_t i = 1; node->kind == TABLE && i < node->count; i += 2)
+      if (node->edge[i] && node->edge[i]->stamp == player->stamp) any |= revive_from(node->edge[i + 1], player->stamp);
+  return any;
+}
+
+static void revive(struct player *player, struct node *node) {
+  revive_from(node, ++player->stamp);
+  while (revive_values(player)) continue;
+}
 
 /* Nodes that no walk can come to any more. */
 static void sweep(struct player *player) {
