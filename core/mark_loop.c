@@ -317,8 +317,8 @@ static __attribute__((noinline)) void scan_array(struct mark_worker *worker, uin
 }
 
 /* An object of a weak kind: its strong slots; and, when ephemerons fire, its entries. */
-static void scan_holder(struct mark_worker *worker, varve_object *object, uint64_t words,
-                        const struct varve_layout_entry *layout) {
+static __attribute__((noinline)) void scan_holder(struct mark_worker *worker, varve_object *object, uint64_t words,
+                                                  const struct varve_layout_entry *layout) {
   scan_strong(layout, (varve_word *)object, enter_slots, worker);
   varve__weak_found(worker, object, layout);
   if (worker->keyed && layout->kind == VARVE_LAYOUT_EPHEMERONS)
@@ -502,8 +502,11 @@ SCAN_INLINE void drain_as(struct mark_worker *worker, bool alone, bool keyed) {
   close_hot(&hot);
 }
 
+/* Ephemerons fire. */
+static __attribute__((noinline)) void drain_keyed(struct mark_worker *worker) { drain_as(worker, worker->alone, true); }
+
 void varve__mark_drain(struct mark_worker *worker) {
-  if (worker->keyed) drain_as(worker, worker->alone, true);
+  if (VARVE_UNLIKELY(worker->keyed)) drain_keyed(worker);
   else if (worker->alone) drain_as(worker, true, false);
   else drain_as(worker, false, false);
 }
