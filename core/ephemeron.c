@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /* ephemeron.c -- values that live as long as their keys do: firing each entry when its key is marked.
  *
- * Idea       When marking has ended, each entry of the holders found is looked at once. If its key is alive it fires: its value is
- *            marked. If not it waits: it is pushed onto the list of its key's hash, linked through its third word, and the
- *            key gets the flag KEYED. Marking goes on in a loop that looks at that flag of each object it claims, and
- *            then goes through the key's list; holders it reaches have their entries looked at on the spot. So an entry
- *            is looked at once, and once more when its key is marked: linear, however long the chains are and whichever
- *            way they were built. Objects that nothing waits for cost one test of a byte that is there.
- * Races      Registrar: push, OR the flag into the key's byte, test the key's mark. Marker: set the mark, AND the flag out
- *            of the byte, look at what was there. Both are read-modify-writes of one byte: if the OR comes first the
- *            marker sees the flag and, by acquire, the push; if the AND does, the registrar sees the mark. An entry may
- *            fire twice, which marks nothing twice.
- * Lists      only grow, so they are walked without a lock. Entries that have fired stay in them. There are at least twice as
- *            many lists as entries found by main marking, as many as the last pause had entries, and one for each four
- *            lines of the range, as far as the index goes.
- * Memory     the index, reserved when the first layout of ephemerons is registered, for the largest heap, a list for each
- *            512 bytes of it; memory lies where it was needed. A pause clears the part that it uses.
+ * Idea       When marking has ended, each entry of the holders found is looked at once. If its key is alive it
+ *            fires: its value is marked. If not it waits: it is pushed onto the list of its key's hash, linked
+ *            through its third word, and the key gets the flag KEYED. Marking goes on in a loop that looks at that
+ *            flag of each object it claims, and then goes through the key's list; holders it reaches have their
+ *            entries looked at on the spot. So an entry is looked at once, and once more when its key is marked:
+ *            linear, however long the chains are and whichever way they were built. Objects that nothing waits for
+ *            cost one test of a byte that is there.
+ * Races      Registrar: push, OR the flag into the key's byte, test the key's mark. Marker: set the mark, AND the
+ *            flag out of the byte, look at what was there. Both are read-modify-writes of one byte: if the OR comes
+ *            first the marker sees the flag and, by acquire, the push; if the AND does, the registrar sees the mark.
+ *            An entry may fire twice, which marks nothing twice.
+ * Lists      only grow, so they are walked without a lock. Entries that have fired stay in them. There are at least
+ *            twice as many lists as entries found by main marking, as many as the last pause had entries, and one
+ *            for each four lines of the range, as far as the index goes.
+ * Memory     the index, reserved when the first layout of ephemerons is registered, for the largest heap, a list for
+ *            each 512 bytes of it; memory lies where it was needed. A pause clears the part that it uses.
  * Invariants X4 an entry is pushed at most once in a pause (X1, X3): lists are chains.
- *            X5 a flag outlives a pause in a dead key, or in a live one whose registrar came too late; there it costs a walk in
- *               vain and nothing else.
+ *            X5 a flag outlives a pause in a dead key, or in a live one whose registrar came too late; there it
+ *               costs a walk in vain and nothing else.
  */
 #include <string.h>
 
@@ -54,7 +55,9 @@ bool varve__ephemerons_open(struct varve_heap *heap) {
   return weak->heads != NULL;
 }
 
-void varve__ephemerons_close(struct varve_heap *heap) { heap_meta_free(heap, (void *)heap->weak.heads, index_bytes(heap)); }
+void varve__ephemerons_close(struct varve_heap *heap) {
+  heap_meta_free(heap, (void *)heap->weak.heads, index_bytes(heap));
+}
 
 static uint64_t heads_wanted(const struct varve_heap *heap) {
   uint64_t wanted = (uint64_t)heap->ages.range_blocks * VARVE__BLOCK_LINES / LINES_PER_HEAD, entries = 0;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* final.c -- finalizers and cleaners: see final.h.
  *
- * Queue      a pairing heap (Fredman, Sedgewick, Sleator, Tarjan, 1986) through two words of each entry: putting one in is one
- *            comparison, taking the first some, and neither needs memory. What a pause has found is put in by the host's next
- *            call, under the lock: a comparison each.
+ * Queue      a pairing heap (Fredman, Sedgewick, Sleator, Tarjan, 1986) through two words of each entry: putting one
+ *            in is one comparison, taking the first some, and neither needs memory. What a pause has found is put in
+ *            by the host's next call, under the lock: a comparison each.
  * Handles    number of the entry + 1, and above it a generation that changes when the entry becomes free.
- * Called by  the host's running mutators, under the lock, which reach no safepoint while they hold it; pauses, without it.
+ * Called by  the host's running mutators, under the lock, which reach no safepoint while they hold it; pauses,
+ *            without it.
  * Memory     chunks of 16 KiB from the metadata arenas, outside pauses; they are kept.
  */
 #include "core/final.h"
@@ -17,6 +18,7 @@
 #include "core/mutator.h"
 #include "core/weak.h"
 #include "core/worker.h"
+#include "varve/alloc.h"
 
 #define CHUNKS_FIRST 16u
 #define CHUNKS_MOST (UINT32_MAX / VARVE__FINAL_ENTRIES)
@@ -47,7 +49,8 @@ static bool grow_list(struct varve_heap *heap) {
   struct varve_final *final = &heap->final;
   uint32_t capacity = final->capacity ? final->capacity * 2 : CHUNKS_FIRST;
   if (final->count < final->capacity) return true;
-  struct varve_final_chunk **chunks = final->count < CHUNKS_MOST / 2 ? heap_meta_alloc(heap, capacity * sizeof *chunks) : NULL;
+  if (capacity > CHUNKS_MOST) return false;
+  struct varve_final_chunk **chunks = heap_meta_alloc(heap, capacity * sizeof *chunks);
   if (!chunks) return false;
   if (final->count) memcpy(chunks, final->chunks, final->count * sizeof *chunks);
   heap_meta_free(heap, final->chunks, final->capacity * sizeof *chunks);
@@ -112,8 +115,8 @@ static varve_finalizer attach(varve_mutator *mutator, const struct varve_final_e
   return handle;
 }
 
-varve_finalizer varve_finalizer_attach(varve_mutator *mutator, const void *object, int32_t order, varve_finalizer_fn *fn,
-                                       void *context) {
+varve_finalizer varve_finalizer_attach(varve_mutator *mutator, const void *object, int32_t order,
+                                       varve_finalizer_fn *fn, void *context) {
   struct varve_final_entry with = {word_for(mutator->heap, object), .fn = fn, .context = context, .order = order};
   return attach(mutator, &with, false);
 }
@@ -180,7 +183,8 @@ static void queue_found(struct varve_final *final) {
   final->incoming = false;
 }
 
-/* Take the entry out, wherever it is. To leave the middle of the queue it stays there as an empty one, which is passed over. */
+/* Take the entry out, wherever it is. To leave the middle of the queue it stays there as an empty one, which is
+ * passed over. */
 static void drop(struct varve_final *final, uint32_t number) {
   struct varve_final_chunk *chunk = chunk_of(final, number);
   uint32_t i = number % VARVE__FINAL_ENTRIES;
@@ -210,8 +214,8 @@ static uint32_t pop(struct varve_final *final) {
 static void give(struct varve_heap *heap, uint32_t number, varve_finalization *out) {
   struct varve_final *final = &heap->final;
   const struct varve_final_entry *entry = entry_of(final, number);
-  *out = (varve_finalization){.finalizer = handle_of(final, number), .fn = entry->fn, .context = entry->context,
-                              .object = (varve_object *)(uintptr_t)(entry->object & ~(varve_word)7), .order = entry->order};
+  *out = (varve_finalization){.finalizer = handle_of(final, number), .object = varve_untag(entry->object),
+                              .fn = entry->fn, .context = entry->context, .order = entry->order};
   drop_bit(chunk_of(final, number)->queued, number % VARVE__FINAL_ENTRIES);
   atomic_fetch_sub_explicit(&final->waiting, 1, memory_order_relaxed);
   set_free(final, number);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* final.h -- finalizers and cleaners: a registry beside the heap, and the queue of those whose objects are dead.
  *
- * Idea       Entries lie in chunks. The host's threads change them under a lock, while they run; a pause, which finds the lock free,
- *            goes through chunks as tasks: it fixes their words like roots, but marks from queued entries only. A chunk
- *            knows the newest epoch that its objects may be of, so young collections skip what is old. A pause turns
- *            entries into queued ones by setting bits; which comes first is found out when the host takes one.
- * Invariants Z1 an entry is free, attached, found (dead, and its place in the queue not yet known) or queued. Attached, found and
- *               queued are bitmaps of its chunk.
+ * Idea       Entries lie in chunks. The host's threads change them under a lock, while they run; a pause, which
+ *            finds the lock free, goes through chunks as tasks: it fixes their words like roots, but marks from
+ *            queued entries only. A chunk knows the newest epoch that its objects may be of, so young collections
+ *            skip what is old. A pause turns entries into queued ones by setting bits; which comes first is found
+ *            out when the host takes one.
+ * Invariants Z1 an entry is free, attached, found (dead, and its place in the queue not yet known) or queued.
+ *               Attached, found and queued are bitmaps of its chunk.
  *            Z2 an entry that is not free and not a dead cleaner refers to an object, by a word that slots would be.
  *            Z3 `newest` is at least the epoch of each of the chunk's objects.
  */

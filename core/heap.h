@@ -5,8 +5,8 @@
  * lock. space: see regions/space.h. plan, stats.current: in a pause, as their headers say. totals: by worker 0 at the
  * end of a pause, read by anybody under `stats_lock`.
  *
- * Locks, in rank order: collector, registry, roots, layouts, settings, remembered.lock, final.lock, space.lock, stats_lock. A pause
- * holds `settings` from its beginning to its end, so that options change between pauses only. What varve_heap_set may
+ * Locks, in rank order: collector, registry, roots, layouts, settings, remembered.lock, final.lock, space.lock,
+ * stats_lock. A pause holds `settings` from its beginning to its end, so that options change between pauses only. What varve_heap_set may
  * change is read with heap_setting outside pauses.
  */
 #ifndef VARVE_CORE_HEAP_H

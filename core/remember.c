@@ -217,7 +217,8 @@ static void look_at_slots(void *context, varve_word *slots, size_t count) {
   }
 }
 
-/* The mark pass over an object of a weak kind: only strong slots are marked from; the rest is left to the passes of weak.h. */
+/* The mark pass over an object of a weak kind: only strong slots are marked from; the rest is left to the passes of
+ * weak.h. */
 static void sift_holder(struct varve_sieve *sieve, varve_object *object, const struct varve_layout_entry *layout) {
   scan_strong(layout, (varve_word *)object, sift_slots, sieve);
   scan_weak(layout, (varve_word *)object, varve_object_bytes(object) / 8, look_at_slots, sieve);

@@ -12,7 +12,7 @@
 #define MAP_WORDS (VARVE__REGION_WORDS / 64)           /* of one map of one region: 32 KiB */
 #define MEDIUM_WORDS (VARVE_MEDIUM_MAX / 8)
 
-/* STRONG, KEPT: what a collection that begins shall mark before, and with, what dead finalizers reach (verify_weak.c). */
+/* STRONG, KEPT: what a collection that begins shall mark before, and with, what dead finalizers reach. */
 enum map { STARTS, VISITED, STRONG, KEPT, MAPS };
 
 /* What a trace is for: see verify_weak.c. */
@@ -89,8 +89,8 @@ void varve__verify_damage(struct varve_verifier *v, const char *format, ...)
 struct place varve__verify_place(const struct varve_verifier *v, const varve_object *object);
 /* Every object of a map, in address order, until damage is found. */
 void varve__verify_each(struct varve_verifier *v, enum map map, object_fn *visit);
-/* Is the word, in the slot, sound? If its target has not been visited, visit it; its slots are for varve__verify_drain. The slot
- * is the v->object's, or a finalizer's. */
+/* Is the word, in the slot, sound? If its target has not been visited, visit it; its slots are for
+ * varve__verify_drain. The slot is the v->object's, or a finalizer's. */
 void varve__verify_reach(struct varve_verifier *v, const varve_word *slot, varve_word word);
 /* Is it sound, without visiting anything? */
 bool varve__verify_sound(struct varve_verifier *v, const varve_word *slot, varve_word word);

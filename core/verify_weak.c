@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* verify_weak.c -- the verifier's reading of weak slots, ephemerons and finalizers.
  *
- * Idea       Before a collection its outcome is foretold: a serial trace from roots and remembered objects, rounds over all
- *            ephemerons until nothing new is visited (the map STRONG), then from the dead objects of finalizers, and rounds
- *            again (KEPT). What is visited then must be what is marked. Another trace makes the digest: it sees slots as they
- *            shall be. The trace afterwards sees them as they are, and its digest must be the same; so a slot that was cleared
- *            too early, or not at all, changes it.
- * Modes      FORETELL: alive is what has been visited, and what the collection does not take. BEFORE: what is in the maps.
- *            AFTER, HEAP: what is there; AFTER, a full collection leaves no slot that refers to what was not visited.
+ * Idea       Before a collection its outcome is foretold: a serial trace from roots and remembered objects, rounds
+ *            over all ephemerons until nothing new is visited (the map STRONG), then from the dead objects of
+ *            finalizers, and rounds again (KEPT). What is visited then must be what is marked. Another trace makes
+ *            the digest: it sees slots as they shall be. The trace afterwards sees them as they are, and its digest
+ *            must be the same; so a slot that was cleared too early, or not at all, changes it.
+ * Modes      FORETELL: alive is what has been visited, and what the collection does not take. BEFORE: what is in the
+ *            maps. AFTER, HEAP: what is there; AFTER, a full collection leaves no slot that refers to what was not
+ *            visited.
  * Cost       a trace more. Rounds are quadratic for long chains of ephemerons: independent of the collector, and plain.
  * Called by  verify.c, in heaps that have weak layouts or finalizers.
  */
@@ -83,7 +84,8 @@ static void reach_entry(struct varve_verifier *v, const struct varve_final_entry
 /* Was, or will be, the entry's object found dead in this collection? */
 static bool dies_now(const struct varve_verifier *v, const struct varve_final_chunk *chunk, uint32_t i) {
   if (v->mode == TRACE_FORETELL || v->mode == TRACE_BEFORE)
-    return test_bit(chunk->attached, i) && !test_bit(chunk->cleaners, i) && !lives(v, STRONG, chunk->entry[i].object & ~(varve_word)7);
+    return test_bit(chunk->attached, i) && !test_bit(chunk->cleaners, i) &&
+           !lives(v, STRONG, chunk->entry[i].object & ~(varve_word)7);
   return (test_bit(chunk->found, i) || test_bit(chunk->queued, i)) && chunk->entry[i].object &&
          v->mode == TRACE_AFTER && chunk->entry[i].death == v->heap->current.number;
 }
@@ -131,8 +133,8 @@ static void mix_slot(struct varve_verifier *v, const varve_word *slot, bool clea
   else if (!varve__verify_sound(v, slot, *slot)) return;
   else if (cleared) varve__verify_mix_word(v, with);
   else if (v->mode == TRACE_AFTER && !space_of(v)->cut && !map_test(v, VISITED, *slot & ~(varve_word)7))
-    varve__verify_damage(v, "%s +%td: a weak slot still refers to %p, which is dead", varve__verify_place(v, v->object).text,
-                         (const char *)slot - (const char *)v->object, (void *)(uintptr_t)*slot);
+    varve__verify_damage(v, "%s +%td: a weak slot still refers to %p, which is dead",
+                         varve__verify_place(v, v->object).text, (const char *)slot - (const char *)v->object, (void *)(uintptr_t)*slot);
   else varve__verify_mix_edge(v, *slot);
 }
 

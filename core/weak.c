@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* weak.c -- chains of holders, passes over them, and the steps between marking and planning: see weak.h.
  *
- * Called by  varve__weak_found: the mark loop, once a holder. The rest: worker 0, and workers in the runs that it starts.
- * Cost       a holder's line and one bitmap word for each slot; the next holders of a group of chains are fetched meanwhile.
+ * Called by  varve__weak_found: the mark loop, once a holder. The rest: worker 0, and workers in the runs that it
+ *            starts.
+ * Cost       a holder's line and one bitmap word for each slot; the next holders of a group of chains are fetched
+ *            meanwhile.
  */
 #include "core/weak.h"
 
@@ -99,7 +101,8 @@ static uint64_t next_piece(struct varve_heap *heap) {
   return atomic_fetch_add_explicit(&heap->weak.next_piece, 1, memory_order_relaxed);
 }
 
-/* Pieces are numbered in the order of workers' chains of big holders. A worker's numbers only rise, so it goes along once. */
+/* Pieces are numbered in the order of workers' chains of big holders. A worker's numbers only rise, so it goes along
+ * once. */
 static void pass_big(struct mark_worker *worker, weak_units_fn *visit) {
   struct varve_marker *marker = worker->heap->marker;
   uint64_t mine = next_piece(worker->heap), before = 0;

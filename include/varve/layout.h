@@ -54,7 +54,8 @@ typedef struct varve_layout_desc {
                               below `first`; copied */
   size_t offset_count;
 
-  uint32_t first;  /* REF_ARRAY, RECORDS: offset of the first slot or record; 0: 8. WEAK, EPHEMERONS: at least 16; 0: 16 */
+  uint32_t first;  /* REF_ARRAY, RECORDS: offset of the first slot or record; 0: 8
+                      WEAK, EPHEMERONS: of the first weak slot or entry, at least 16; 0: 16 */
   uint32_t stride; /* RECORDS: bytes per record, a multiple of 8 */
 
   struct {

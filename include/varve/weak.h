@@ -4,8 +4,8 @@
  * They are objects like others, of two kinds of layout (layout.h). There are no calls: slots are loaded plainly, and
  * stored with varve_store and varve_init (store.h), which a store of the cleared word needs as little as any other.
  *
- *   VARVE_LAYOUT_WEAK        every word from `first` to the object's end is a weak slot: one in a cell, many in an array.
- *                            A collection that finds the target dead stores the layout's `cleared` word instead.
+ *   VARVE_LAYOUT_WEAK        every word from `first` to the object's end is a weak slot: one in a cell, many in an
+ *                            array. A collection that finds the target dead stores the layout's `cleared` word instead.
  *   VARVE_LAYOUT_EPHEMERONS  entries of three words from `first` on: key, value, and one that belongs to the library.
  *                            The value is alive as long as both this object and the key are, whatever the value refers
  *                            to, its own key and keys of other entries too. When the key is dead both words become
@@ -16,9 +16,9 @@
  *      struct table { varve_object header; uint64_t library; varve_word next;                 // offsets: 16, first: 24
  *                     struct { varve_word key, value; uint64_t library; } entry[]; };
  *
- * In both, the word behind the header, at offset 8, belongs to the library too. It may hold anything at birth, and so may the
- * entries' third words; the host neither reads nor writes them afterwards. `offsets` name ordinary slots between it and
- * `first`. An object of these kinds that is dead itself is cleared of nothing.
+ * In both, the word behind the header, at offset 8, belongs to the library too. It may hold anything at birth, and
+ * so may the entries' third words; the host neither reads nor writes them afterwards. `offsets` name ordinary slots
+ * between it and `first`. An object of these kinds that is dead itself is cleared of nothing.
  *
  * What is dead: objects that roots reach neither by ordinary slots nor by values of ephemerons. In one collection
  * all weak slots to an object are cleared, or none of those of one kind; these are the steps, between which nothing of

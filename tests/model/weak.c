@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* weak.c -- random weak cells, arrays, tables of ephemerons, finalizers and cleaners beside a shadow that knows what is alive.
+/* weak.c -- random weak cells, arrays, tables of ephemerons, finalizers and cleaners beside a shadow that knows what
+ * is alive.
  *
  * @test default quick --ops 60000
  * @test stress quick --ops 20000 --options stress=100 --seed 2
@@ -12,14 +13,15 @@
  * @test many timeout=300 --threads 4 --workers 4 --ops 200000 --seed 7 --options stress=500
  * @test help timeout=300 --threads 3 --workers 3 --ops 60000 --seed 8 --options mutators-help=1,stress=150
  *
- * Each thread has a graph of its own. A shadow node stands for an object and knows what each slot was given. What a walk finds
- * cleared must be dead in the shadow, what it finds must be what was stored. A lone thread also knows exactly what a full
- * collection clears and queues, and in which order. Queued objects of other threads are handed to their owners.
+ * Each thread has a graph of its own. A shadow node stands for an object and knows what each slot was given. What a
+ * walk finds cleared must be dead in the shadow, what it finds must be what was stored. A lone thread also knows
+ * exactly what a full collection clears and queues, and in which order. Queued objects of other threads are handed
+ * to their owners.
  *
  *   weak [--seed S] [--ops N] [--threads T] [--workers W] [--options "a=1,b=2"]
  *
- * A dead object may come back: through a weak slot that is not cleared yet, or a finalizer. Slots that are cleared before
- * finalization may then be cleared although their target is alive; such targets are `revived`.
+ * A dead object may come back: through a weak slot that is not cleared yet, or a finalizer. Slots that are cleared
+ * before finalization may then be cleared although their target is alive; such targets are `revived`.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -225,7 +227,8 @@ static void check_cleared(struct player *player, struct node *node, size_t i) {
 
 static void compare_slot(struct player *player, struct node *node, varve_object *object, size_t i, bool *gone) {
   varve_word word = *slot_of(node, object, i);
-  if (!node->edge[i] && word && !(node->kind == TABLE && word == CLEARED)) fail(player, "a word that was not stored", node);
+  if (!node->edge[i] && word && !(node->kind == TABLE && word == CLEARED))
+    fail(player, "a word that was not stored", node);
   if (!node->edge[i]) return;
   if (word == CLEARED && i >= strong_edges(node)) {
     check_cleared(player, node, i);
@@ -518,8 +521,8 @@ static void free_player(struct player *player) {
 
 /* ---- the whole ---- */
 
-static varve_layout add_layout(struct model *model, varve_layout_kind kind, varve_weak_when when, const uint32_t *offsets,
-                               size_t count) {
+static varve_layout add_layout(struct model *model, varve_layout_kind kind, varve_weak_when when,
+                               const uint32_t *offsets, size_t count) {
   varve_layout layout = 0;
   varve_layout_desc desc = {.name = "shape", .kind = kind, .offsets = offsets, .offset_count = count,
                             .first = kind == VARVE_LAYOUT_OFFSETS ? 0 : FIRST_WORD * 8,
@@ -557,8 +560,8 @@ static void run(struct model *model) {
   free(model->players);
   varve_heap_stats stats;
   varve_heap_stats_get(model->heap, &stats);
-  printf("%" PRIu64 " collections, %" PRIu64 " cleared slots seen, %" PRIu64 " finalizers taken\n", stats.collections, cleared,
-         queued);
+  printf("%" PRIu64 " collections, %" PRIu64 " cleared slots seen, %" PRIu64 " finalizers taken\n",
+         stats.collections, cleared, queued);
 }
 
 int main(int argc, char **argv) {
@@ -574,8 +577,8 @@ int main(int argc, char **argv) {
     else return fprintf(stderr, "weak: what is %s?\n", argv[i]), 2;
   }
   if (seed) model.seed = strtoull(seed, NULL, 0);
-  snprintf(text, sizeof text, "heap-max=64m,move-everything=1,verify=2,poison=1,parallel-min=0,spin=100,workers=%s%s%s", workers,
-           *options ? "," : "", options);
+  snprintf(text, sizeof text, "heap-max=64m,move-everything=1,verify=2,poison=1,parallel-min=0,spin=100,workers=%s%s%s",
+           workers, *options ? "," : "", options);
   varve_options_init(&model.options);
   if (varve_options_parse(&model.options, text, NULL) != VARVE_OK || !model.threads || model.threads > 64) return 2;
   if (varve_heap_create(&model.options, &model.heap, NULL) != VARVE_OK) return 2;

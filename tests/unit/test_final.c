@@ -180,7 +180,8 @@ static void detached(void **state) {
   {
     VARVE_FRAME(f, api.me, a);
     f.a = api_pair(&api, 1, NULL, NULL);
-    varve_finalizer one = attach(&api, f.a, 0, &log), two = attach(&api, f.a, 1, &log), three = attach(&api, f.a, 2, &log);
+    varve_finalizer one = attach(&api, f.a, 0, &log), two = attach(&api, f.a, 1, &log);
+    varve_finalizer three = attach(&api, f.a, 2, &log);
     assert_true(varve_finalizer_detach(api.me, one));
     assert_false(varve_finalizer_detach(api.me, one));
     assert_false(varve_finalizer_detach(api.me, 0));

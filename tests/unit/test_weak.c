@@ -279,8 +279,8 @@ static void long_chains(void **state) {
     for (int backwards = 0; backwards < 2; ++backwards) {
       double spent = 10;
       for (int i = 0; i < 3 && spent > 0.25; ++i) spent = run_chain("heap-max=256m", 200000, many, backwards);
-      printf("a chain of 200000, %s, %s: %.1f ms\n", many ? "a table each" : "one table", backwards ? "backwards" : "forwards",
-             spent * 1e3);
+      printf("a chain of 200000, %s, %s: %.1f ms\n", many ? "a table each" : "one table",
+             backwards ? "backwards" : "forwards", spent * 1e3);
       if (spent > 1) fail_msg("%f s", spent);
     }
 }
@@ -353,7 +353,8 @@ static void million_cells(void **state) {
     api_collect(&w.api, &stats);
     assert_int_equal(stats.weak_cleared, MILLION);
     if (stats.weak_ns / 1e9 > 0.05 + 10 * plain) fail_msg("%f, plain %f", stats.weak_ns / 1e9, plain);
-    printf("a million cells: plain %.1f ms, weak %.1f ms, mark %.1f ms\n", plain * 1e3, stats.weak_ns / 1e6, stats.mark_ns / 1e6);
+    printf("a million cells: plain %.1f ms, weak %.1f ms, mark %.1f ms\n", plain * 1e3, stats.weak_ns / 1e6,
+           stats.mark_ns / 1e6);
   }
   api_close(&w.api);
 }
@@ -403,15 +404,18 @@ static void refused(void **state) {
     assert_int_equal(varve_layout_register(api.heap, &wrong[i], &out, NULL), VARVE_LAYOUT);
   varve_layout weak = api_layout(api.heap, &(varve_layout_desc){.kind = VARVE_LAYOUT_WEAK});
   varve_union_case one = {1, weak};
-  varve_layout_desc choice = {.kind = VARVE_LAYOUT_UNION, .choice = {.offset = 8, .width = 1, .cases = &one, .case_count = 1}};
+  varve_layout_desc choice = {.kind = VARVE_LAYOUT_UNION,
+                              .choice = {.offset = 8, .width = 1, .cases = &one, .case_count = 1}};
   assert_int_equal(varve_layout_register(api.heap, &choice, &out, NULL), VARVE_LAYOUT);
   api_close(&api);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(cells_are_cleared), cmocka_unit_test(arrays_are_cleared), cmocka_unit_test(old_cell_young_target),
-      cmocka_unit_test(old_table_young_entry), cmocka_unit_test(chains_hold), cmocka_unit_test(long_chains),
-      cmocka_unit_test(million_keys), cmocka_unit_test(million_cells), cmocka_unit_test(one_key), cmocka_unit_test(refused)};
+      cmocka_unit_test(cells_are_cleared),     cmocka_unit_test(arrays_are_cleared),
+      cmocka_unit_test(old_cell_young_target), cmocka_unit_test(old_table_young_entry),
+      cmocka_unit_test(chains_hold),           cmocka_unit_test(long_chains),
+      cmocka_unit_test(million_keys),          cmocka_unit_test(million_cells),
+      cmocka_unit_test(one_key),               cmocka_unit_test(refused)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
