@@ -47,6 +47,7 @@ void varve__ages_merge(struct varve_heap *heap) {
   }
   space->epoch = (uint8_t)(space->epoch - by);
   ages->tenured = floor;
+  varve__final_merge(heap, by);
 }
 
 /* The epoch of the floor is empty. */

@@ -3,6 +3,7 @@
  *
  *   stop      every mutator is parked or native; TLABs are retired             safepoint.c, mutator.c
  *   mark      bits are set for exactly the reachable objects                   mark.c
+ *   weak      ephemerons fire, dead weak slots are cleared, finalizers queued  weak.c, ephemeron.c, final.c
  *   plan      every source block knows where its objects go                    plan.c, plan_large.c
  *   slide     every slot and root refers to a new address; objects are there   compact.c
  *   release   bitmaps, blocks and ages describe the heap as it is              release.c
@@ -34,6 +35,7 @@
 #include "core/safepoint.h"
 #include "core/stats.h"
 #include "core/verify.h"
+#include "core/weak.h"
 #include "core/worker.h"
 
 /* ---- the verifier's edges ---- */
@@ -103,11 +105,22 @@ static void begin(struct varve_heap *heap, const char *cause, uint32_t blocks, e
   varve__shares_prepare(heap);
 }
 
+static uint64_t lap(uint64_t *since) {
+  uint64_t now = varve__clock_ns(), spent = now - *since;
+  *since = now;
+  return spent;
+}
+
 static void mark(struct varve_heap *heap) {
+  uint64_t time = varve__clock_ns();
   varve__mark_begin(heap);
   varve__workers_run(heap, varve__mark_clear_worker);
   varve__workers_run(heap, varve__mark_worker);
   varve__mark_finish(heap);
+  heap->current.mark_ns = lap(&time);
+  varve__weak_process(heap);
+  heap->current.weak_ns = lap(&time);
+  varve__mark_end(heap);
 }
 
 static void plan_groups(struct varve_heap *heap, enum varve_urgency urgency) {
@@ -152,21 +165,13 @@ static void release(struct varve_heap *heap) {
   if (!space_is_partial(&heap->space) && heap->ages.on) varve__roots_forget_notes(heap->roots);
 }
 
-static uint64_t lap(uint64_t *since) {
-  uint64_t now = varve__clock_ns(), spent = now - *since;
-  *since = now;
-  return spent;
-}
-
 static void collect_stw(struct varve_heap *heap, bool emergency) {
   struct varve_snapshot snapshot = {0};
   varve_collection_stats *stats = &heap->current;
   verify_before(heap, &snapshot);
-  uint64_t time = varve__clock_ns();
   mark(heap);
-  stats->mark_ns = lap(&time);
   verify_marks(heap, &snapshot);
-  lap(&time);
+  uint64_t time = varve__clock_ns();
   plan(heap, emergency);
   stats->plan_ns = lap(&time);
   verify_plan(heap);
@@ -249,6 +254,7 @@ bool varve__collect(struct varve__mutator *mutator, const char *cause, uint64_t 
   varve__safepoint_resume(mutator);
   varve__sizing_settle(heap);
   varve__placing_tell(heap);
+  varve__final_tell(heap);
   give_back_and_tell(heap);
   varve__hooks_tell(mutator);
   return true;

@@ -189,6 +189,7 @@ void varve__compact_begin(struct varve_heap *heap) {
   varve__share_rewind(&heap->shares.regions);
   varve__share_rewind(&heap->shares.roots);
   atomic_store_explicit(&heap->remembered.next, 0, memory_order_relaxed);
+  varve__final_rewind(heap);
 }
 
 static void fix_roots(struct fixer *fixer, struct varve_sieve *sieve, uint32_t task) {
@@ -230,6 +231,7 @@ void varve__compact_slide_worker(struct varve_heap *heap, uint32_t worker) {
   while (share_take(&regions, &task)) fix_region(&fixer, task);
   while (share_take(&roots, &task)) fix_roots(&fixer, &sieve, task);
   if (heap->space.cut) fix_remembered(heap, &sieve);
+  varve__final_fix(heap, &fixer.visitor);
   varve__fixer_flush(&fixer);
   note_figures(heap, &fixer, worker);
 }

@@ -17,6 +17,7 @@
 #include "core/remember.h"
 #include "core/root.h"
 #include "core/verify.h"
+#include "core/weak.h"
 #include "core/worker.h"
 #include "numa/place.h"
 
@@ -39,6 +40,8 @@ static void close_heap(struct varve_heap *heap) {
   varve__plan_close(heap);
   varve__marker_close(heap);
   if (heap->roots) varve__pins_close(heap);
+  varve__weak_close(heap);
+  varve__final_close(heap);
   if (heap->roots) varve__roots_close(heap->roots);
   varve__hashes_close(heap);
   if (heap->meta) varve__remembered_close(heap);
@@ -79,7 +82,8 @@ static varve_status open_space(struct varve_heap *heap, varve_error *error) {
 static void set_spins(struct varve_heap *heap) {
   uint32_t spin = heap->options.spin / LOCK_SPIN_PART;
   varve__space_set_spin(&heap->space, spin);
-  heap->registry.spin = heap->remembered.lock.spin = heap->stats_lock.spin = heap->settings.spin = spin;
+  heap->registry.spin = heap->remembered.lock.spin = heap->final.lock.spin = heap->stats_lock.spin =
+      heap->settings.spin = spin;
 }
 
 static varve_status populate(struct varve_heap *heap, varve_error *error) {

@@ -5,9 +5,9 @@
  * lock. space: see regions/space.h. plan, stats.current: in a pause, as their headers say. totals: by worker 0 at the
  * end of a pause, read by anybody under `stats_lock`.
  *
- * Locks, in rank order: collector, registry, roots, layouts, settings, hash stripes, remembered.lock, space.lock,
- * stats_lock. A pause holds `settings` from its beginning to its end, so that options change between pauses only. What
- * varve_heap_set may change is read with heap_setting outside pauses.
+ * Locks, in rank order: collector, registry, roots, layouts, settings, hash stripes, remembered.lock, final.lock,
+ * space.lock, stats_lock. A pause holds `settings` from its beginning to its end, so that options change between pauses
+ * only. What varve_heap_set may change is read with heap_setting outside pauses.
  */
 #ifndef VARVE_CORE_HEAP_H
 #define VARVE_CORE_HEAP_H
@@ -16,6 +16,7 @@
 
 #include "core/ages.h"
 #include "core/base/park.h"
+#include "core/final.h"
 #include "core/layout.h"
 #include "core/pin.h"
 #include "core/share.h"
@@ -98,6 +99,21 @@ struct varve_remembered {
   _Atomic uint64_t lines; /* noted lines that the mark pass looked at */
 };
 
+/* Objects with slots that do not keep alive: see core/weak.h. */
+#define VARVE__WEAK_CHAINS 16u
+enum varve_weak_kind { WEAK_BEFORE, WEAK_AFTER, WEAK_EPHEMERONS, WEAK_KINDS };
+
+struct varve_weak {
+  _Atomic bool present;    /* a layout of a weak kind is registered */
+  _Atomic uint64_t *heads; /* lists of entries that wait, by their keys' hash; NULL: no layout has ephemerons */
+  uint64_t capacity;       /* heads that there are, */
+  uint64_t used;           /* and those of this pause; powers of two */
+  unsigned shift;          /* of a hash: to an index below `used` */
+  uint64_t last_entries;   /* ephemerons that the last pause with any had */
+  _Atomic uint32_t next_group; /* in a pass: claims */
+  _Atomic uint64_t next_piece;
+};
+
 struct varve_heap {
   varve_options options; /* resolved; written by varve_heap_set under `settings` */
   varve_options created; /* as they were at creation: tables are as large as these say */
@@ -116,6 +132,8 @@ struct varve_heap {
   struct varve_ages ages;
   struct varve_remembered remembered;
   struct varve_hashes *hashes;
+  struct varve_weak weak;
+  struct varve_final final;
   struct varve_verifier *verifier;
   char *store_log; /* NULL, or a mapping as large as the heap: what was stored through the interface */
 

@@ -18,6 +18,7 @@
 
 #include "core/base/bits.h"
 #include "core/heap.h"
+#include "core/weak.h"
 #include "numa/place.h"
 #include "varve/abi.h"
 
@@ -165,6 +166,29 @@ static varve_status check_closure(struct draft *draft) {
   return VARVE_OK;
 }
 
+/* ---- weak slots and ephemerons ----------------------------------------------------------------------------- */
+
+static varve_status check_weak(struct draft *draft) {
+  const varve_layout_desc *desc = draft->desc;
+  uint32_t first = desc->first ? desc->first : 16;
+  varve_status status = check_offsets(draft, 8, 0);
+  if (status != VARVE_OK) return status;
+  if (first % 8 || first < 16) return refuse(draft, "first = %u is not a multiple of 8 from 16 on", first);
+  for (size_t i = 0; i < desc->offset_count; ++i)
+    if (desc->offsets[i] < 16 || desc->offsets[i] >= first)
+      return refuse(draft, "offsets[%zu] = %u is not from 16 to below first = %u", i, desc->offsets[i], first);
+  if (heap_is_reference(draft->heap, desc->weak.cleared, draft->heap->slot_tags))
+    return refuse(draft, "weak.cleared = %#llx is a reference", (unsigned long long)desc->weak.cleared);
+  if (desc->weak.when != VARVE_WEAK_BEFORE && (desc->weak.when != VARVE_WEAK_AFTER || desc->kind != VARVE_LAYOUT_WEAK))
+    return refuse(draft, "weak.when = %d is not possible", (int)desc->weak.when);
+  draft->entry.first = first / 8;
+  draft->entry.after = desc->weak.when == VARVE_WEAK_AFTER;
+  draft->entry.cleared = desc->weak.cleared;
+  needs_words(draft, draft->entry.first);
+  if (varve__weak_open(draft->heap, desc->kind)) return VARVE_OK;
+  return varve__error(draft->error, VARVE_METADATA, "no memory for an index of ephemerons");
+}
+
 /* ---- unions ------------------------------------------------------------------------------------------------ */
 
 static bool has_slot(const struct varve_layout_table *table, varve_layout layout, uint32_t word);
@@ -200,6 +224,8 @@ static varve_status check_case_layout(struct draft *draft, varve_layout layout) 
   const struct varve_layout_table *table = &draft->heap->layouts;
   uint32_t discriminant = draft->desc->choice.offset;
   if (!is_registered(table, layout)) return refuse(draft, "a case names layout %u, which is not registered", layout);
+  if (layout_is_weak(&table->entries[layout]))
+    return refuse(draft, "case layout \"%.40s\" is a weak one", table->entries[layout].name);
   if (has_slot(table, layout, discriminant / 8))
     return refuse(draft, "the discriminant at %u is inside a slot of case layout \"%.40s\"", discriminant,
                   table->entries[layout].name);
@@ -287,6 +313,8 @@ static varve_status check_kind(struct draft *draft) {
     case VARVE_LAYOUT_UNION: return check_union(draft);
     case VARVE_LAYOUT_CLOSURE: return check_closure(draft);
     case VARVE_LAYOUT_TRACE: return check_trace(draft);
+    case VARVE_LAYOUT_WEAK:
+    case VARVE_LAYOUT_EPHEMERONS: return check_weak(draft);
     default: return refuse(draft, "%d is not a kind of layout", (int)draft->desc->kind);
   }
 }
@@ -295,6 +323,8 @@ static varve_status check_kind(struct draft *draft) {
 static size_t copy_bytes(const varve_layout_desc *desc) {
   switch (desc->kind) {
     case VARVE_LAYOUT_OFFSETS:
+    case VARVE_LAYOUT_WEAK:
+    case VARVE_LAYOUT_EPHEMERONS:
     case VARVE_LAYOUT_RECORDS: return bits_round_up(desc->offset_count * sizeof(uint32_t), 8);
     case VARVE_LAYOUT_UNION:
       return sizeof(struct varve_layout_choice) + desc->choice.case_count * sizeof(varve_union_case);
@@ -306,6 +336,8 @@ static size_t copy_bytes(const varve_layout_desc *desc) {
 static varve_status take_copies(struct draft *draft, void *copies) {
   switch (draft->desc->kind) {
     case VARVE_LAYOUT_OFFSETS:
+    case VARVE_LAYOUT_WEAK:
+    case VARVE_LAYOUT_EPHEMERONS:
     case VARVE_LAYOUT_RECORDS: return take_offsets(draft, copies);
     case VARVE_LAYOUT_UNION: return take_choice(draft, copies);
     case VARVE_LAYOUT_CLOSURE: return take_closure(draft, copies);

@@ -37,10 +37,11 @@ struct varve_layout_hook {
 struct varve_layout_entry {
   uint8_t kind;      /* enum varve_layout_kind; 0: not registered */
   uint8_t immutable;
-  uint8_t masked;    /* OFFSETS, RECORDS: every slot is within 64 words and stands in `mask` */
-  uint8_t hooked;    /* enum varve_layout_hooked */
+  uint8_t masked;    /* OFFSETS, RECORDS, weak kinds: every slot of `offsets` is within 64 words and stands in `mask` */
+  uint8_t hooked : 4; /* enum varve_layout_hooked */
+  uint8_t after : 1; /* WEAK: cleared after finalization */
   uint32_t words_min;
-  uint32_t first;    /* REF_ARRAY, RECORDS: word index of the first slot or record */
+  uint32_t first;    /* REF_ARRAY, RECORDS, weak kinds: word index of the first slot, record or entry */
   uint32_t stride;   /* RECORDS: words */
   uint64_t mask;     /* bit i: word i (of the object, or of a record) is a slot */
   const uint32_t *offsets; /* word indexes, for the kinds that are not masked */
@@ -49,12 +50,16 @@ struct varve_layout_entry {
     const struct varve_layout_choice *choice;
     const struct varve_layout_closure *closure;
     varve_trace_fn *trace;
+    varve_word cleared; /* weak kinds */
   };
   void *context;
   const char *name;
 };
 
 _Static_assert(sizeof(struct varve_layout_entry) == 64, "a lookup is a shift");
+
+/* Has it slots that do not keep alive? */
+static inline bool layout_is_weak(const struct varve_layout_entry *layout) { return layout->kind >= VARVE_LAYOUT_WEAK; }
 
 struct varve_layout_table {
   struct varve_layout_entry *entries; /* VARVE__LAYOUTS_MAX reserved, committed as they are used */

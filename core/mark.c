@@ -25,6 +25,7 @@
 #include "core/remember.h"
 #include "core/root.h"
 #include "core/walk.h"
+#include "core/weak.h"
 #include "core/worker.h"
 
 /* ---- open and close ---- */
@@ -236,6 +237,7 @@ void varve__mark_worker(struct varve_heap *heap, uint32_t self) {
   order_victims(worker, self, varve__workers_active(heap));
   mark_from_roots(worker, &sieve);
   if (heap->space.cut) mark_from_remembered(worker, &sieve);
+  varve__final_mark(worker);
   atomic_fetch_add_explicit(&heap->remembered.lines, sieve.lines, memory_order_relaxed);
   drain_and_steal(worker, varve__workers_active(heap));
 }
@@ -302,7 +304,7 @@ static void collect_deferred_worker(struct varve_heap *heap, uint32_t self) {
       collect_region(worker, region);
 }
 
-static void note_figures(struct varve_heap *heap) {
+void varve__mark_end(struct varve_heap *heap) {
   varve_collection_stats *stats = &heap->current;
   for (uint32_t i = 0; i < heap->marker->worker_count; ++i) {
     struct mark_worker *worker = &heap->marker->workers[i];
@@ -324,7 +326,20 @@ void varve__mark_finish(struct varve_heap *heap) {
     varve__workers_run(heap, varve__mark_worker);
   }
   for (uint32_t i = 0; i < marker->worker_count; ++i) varve__mark_return_segments(&marker->workers[i]);
-  note_figures(heap);
+}
+
+static void more_worker(struct varve_heap *heap, uint32_t self) {
+  struct mark_worker *worker = &heap->marker->workers[self];
+  varve__mark_begin_window(worker);
+  heap->marker->source(worker);
+  drain_and_steal(worker, varve__workers_active(heap));
+}
+
+void varve__mark_more(struct varve_heap *heap, mark_source_fn *source) {
+  heap->marker->source = source;
+  atomic_store_explicit(&heap->marker->idle, 0, memory_order_relaxed);
+  varve__workers_run(heap, more_worker);
+  varve__mark_finish(heap);
 }
 
 /* ---- before marking ---- */
@@ -344,6 +359,8 @@ void varve__mark_begin(struct varve_heap *heap) {
   atomic_store_explicit(&heap->remembered.next, 0, memory_order_relaxed);
   atomic_store_explicit(&heap->remembered.lines, 0, memory_order_relaxed);
   for (uint32_t i = 0; i < marker->worker_count; ++i) reset_worker(&marker->workers[i]);
+  varve__weak_begin(heap);
+  varve__final_rewind(heap);
   for (uint32_t i = 0; i < varve__workers_active(heap); ++i) marker->workers[i].node = varve__worker_node(heap, i);
 }
 

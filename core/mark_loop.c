@@ -23,6 +23,7 @@
 #include "core/remember.h"
 #include "core/root.h"
 #include "core/scan.h"
+#include "core/weak.h"
 #include "regions/filter.h"
 
 #define PIECE_WORDS_MIN 2048u /* slots scanned at a time in large arrays */
@@ -200,6 +201,10 @@ static __attribute__((noinline)) void enter_slow(struct mark_worker *worker, var
   else mark_child_slow(worker, leaving);
 }
 
+void varve__mark_enter(struct mark_worker *worker, varve_word word) {
+  enter_slow(worker, word, worker->heap->slot_tags);
+}
+
 /* All children leave the first ring. */
 static __attribute__((noinline)) void mark_children(struct mark_worker *worker) {
   for (; worker->waiting; --worker->waiting)
@@ -311,12 +316,23 @@ static __attribute__((noinline)) void scan_array(struct mark_worker *worker, uin
   }
 }
 
+/* An object of a weak kind: its strong slots; and, when ephemerons fire, its entries. */
+static __attribute__((noinline)) void scan_holder(struct mark_worker *worker, varve_object *object, uint64_t words,
+                                                  const struct varve_layout_entry *layout) {
+  scan_strong(layout, (varve_word *)object, enter_slots, worker);
+  varve__weak_found(worker, object, layout);
+  if (worker->keyed && layout->kind == VARVE_LAYOUT_EPHEMERONS)
+    varve__ephemerons_enter(worker, object, layout, 0, scan_entries(layout, words));
+}
+
 /* Any layout. The commonest ones never come here from the loop. */
 static __attribute__((noinline)) void scan(struct mark_worker *worker, varve_object *object, uint64_t words) {
   struct varve_heap *heap = worker->heap;
   const struct varve_layout_entry *layout = &heap->layouts.entries[varve_object_layout(object)];
   if (words > 2 * PIECE_WORDS_MIN && scan_divisible(layout))
     scan_array(worker, space_word(&heap->space, (uint64_t)(uintptr_t)object), 0);
+  else if (layout_is_weak(layout))
+    scan_holder(worker, object, words, layout);
   else
     scan_object(&heap->layouts, layout, (varve_word *)object, words, enter_slots, worker, &worker->visitor);
 }
@@ -347,8 +363,17 @@ SCAN_INLINE void survive(const struct hot *hot, varve_object *object) {
   if (old & hot->clear) __atomic_store_n(flags, old & (uint8_t)~hot->clear, __ATOMIC_RELAXED);
 }
 
+/* The same when ephemerons fire. The flags are changed by one operation: see Races in ephemeron.c. */
+SCAN_INLINE void survive_keyed(struct hot *hot, varve_object *object) {
+  uint8_t *flags = (uint8_t *)object, keep = (uint8_t)~(hot->clear | VARVE_ABI_FLAG_KEYED);
+  if (!(__atomic_fetch_and(flags, keep, __ATOMIC_ACQ_REL) & VARVE_ABI_FLAG_KEYED)) return;
+  put(hot);
+  varve__ephemerons_fire(hot->worker, object);
+  get(hot);
+}
+
 /* An entry whose header is here. */
-SCAN_INLINE void visit(struct hot *hot, uint64_t entry) {
+SCAN_INLINE void visit(struct hot *hot, uint64_t entry, bool keyed) {
   if (VARVE_UNLIKELY(entry >> MARK_PIECE_SHIFT)) {
     put(hot);
     visit_piece(hot->worker, entry);
@@ -369,7 +394,8 @@ SCAN_INLINE void visit(struct hot *hot, uint64_t entry) {
   }
   ++hot->objects;
   hot->words += words;
-  survive(hot, object);
+  if (keyed) survive_keyed(hot, object);
+  else survive(hot, object);
   scan_hot(hot, object, words);
 }
 
@@ -449,7 +475,7 @@ SCAN_INLINE void fetch(const struct hot *hot, uint64_t entry) {
   __builtin_prefetch(&hot->bitmap[index >> 6], 1);
 }
 
-SCAN_INLINE void drain_as(struct mark_worker *worker, bool alone) {
+SCAN_INLINE void drain_as(struct mark_worker *worker, bool alone, bool keyed) {
   struct hot hot = open_hot(worker, worker->heap->slot_tags, alone);
   uint64_t ring[RING];
   uint32_t head = 0, tail = 0, chores = CHORE_OBJECTS;
@@ -471,12 +497,16 @@ SCAN_INLINE void drain_as(struct mark_worker *worker, bool alone) {
       learn(&hot);
       chores = CHORE_OBJECTS - worker->window % 3; /* or objects that come in turns would all be sampled, or none */
     }
-    visit(&hot, next);
+    visit(&hot, next, keyed);
   }
   close_hot(&hot);
 }
 
+/* Ephemerons fire. */
+static __attribute__((noinline)) void drain_keyed(struct mark_worker *worker) { drain_as(worker, worker->alone, true); }
+
 void varve__mark_drain(struct mark_worker *worker) {
-  if (worker->alone) drain_as(worker, true);
-  else drain_as(worker, false);
+  if (VARVE_UNLIKELY(worker->keyed)) drain_keyed(worker);
+  else if (worker->alone) drain_as(worker, true, false);
+  else drain_as(worker, false, false);
 }

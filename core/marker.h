@@ -33,6 +33,20 @@
 #define MARK_PENDING_MAX VARVE__BLOCK_LINES
 #define MARK_PENDING_ALL UINT8_MAX
 
+/* Holders of one kind, linked through their second words (weak.h). */
+struct varve_weak_chains {
+  varve_object *chain[VARVE__WEAK_CHAINS], *big;
+};
+
+struct varve_weak_found {
+  struct varve_weak_chains found[WEAK_KINDS];
+  struct varve_weak_chains pass; /* what a pass goes through */
+  uint32_t turn;                 /* the chain that the next one enters */
+  bool any[WEAK_KINDS];
+  uint64_t entries;              /* of ephemerons, in those found */
+  uint64_t slots_cleared, entries_cleared;
+};
+
 struct mark_worker {
   struct varve_heap *heap;
   struct varve_segment *current; /* the private stack's top; full segments go to the deque */
@@ -56,9 +70,14 @@ struct mark_worker {
   uint64_t cost[MARK_DEPTHS];    /* cycles per window, smoothed; 0: not tried */
   struct varve_deque deque;
   struct varve_visitor visitor, root_visitor; /* for trace functions; for root tasks */
+  bool keyed;                    /* ephemerons fire (ephemeron.c) */
+  struct varve_weak_found weak;
 };
 
+typedef void mark_source_fn(struct mark_worker *worker);
+
 struct varve_marker {
+  mark_source_fn *source;           /* of this run of varve__mark_more */
   struct varve_segment_pool *pools; /* by dense node */
   uint32_t segment_count;           /* of all pools */
   struct varve_segment *_Atomic *rings;
@@ -92,6 +111,11 @@ static inline bool mark_has_room(struct mark_worker *worker) {
   return (segment && segment->count < VARVE__SEGMENT_ENTRIES) || varve__mark_open_segment(worker);
 }
 
+/* ---- mark.c ---- */
+
+/* Worker 0, when marking has ended: all workers call `source`, which makes entries, and mark until nothing is left. */
+void varve__mark_more(struct varve_heap *heap, mark_source_fn *source);
+
 /* ---- mark_loop.c ---- */
 
 /* Everything that is private or in our deque. No entry of this worker is left when it returns. */
@@ -102,6 +126,8 @@ void varve__mark_root_range(struct varve_visitor *visitor, varve_word *base, siz
                             const uint64_t *bitmap, bool ref);
 void varve__mark_slot_range(struct varve_visitor *visitor, varve_word *base, size_t stride, size_t count,
                             const uint64_t *bitmap, bool ref);
+/* Let a word enter, as if an object's slot held it. */
+void varve__mark_enter(struct mark_worker *worker, varve_word word);
 /* Forget what was measured of the ring's depth in another pause's time. */
 void varve__mark_begin_window(struct mark_worker *worker);
 

@@ -113,7 +113,7 @@ void varve__policy_note_cost(struct varve_heap *heap) {
   uint32_t team = 0;
   while (team + 1 < VARVE__TEAMS && heap->options.workers >> team > stats->workers) ++team;
   if (!heap->options.parallel_min || work < parallel_min(heap)) return;
-  uint64_t spent = stats->mark_ns + stats->plan_ns + stats->slide_ns, *cost = &teams->cost[team];
+  uint64_t spent = stats->mark_ns + stats->weak_ns + stats->plan_ns + stats->slide_ns, *cost = &teams->cost[team];
   uint64_t now = spent / ((work >> 16) + 1) + 1;
   if (*cost && now > 2 * *cost) now = 2 * *cost;
   *cost = *cost ? (*cost * 3 + now) / 4 : now;

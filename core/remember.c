@@ -16,6 +16,7 @@
 #include "core/base/check.h"
 #include "core/mutator.h"
 #include "core/scan.h"
+#include "core/weak.h"
 #include "varve/store.h"
 
 #define LISTS_FIRST 64u
@@ -218,11 +219,32 @@ static bool visit_lines(struct varve_sieve *sieve, varve_object *object) {
   return kept;
 }
 
+/* Slots that keep nothing alive: do they refer into the range? */
+static void look_at_slots(void *context, varve_word *slots, size_t count) {
+  struct varve_sieve *sieve = context;
+  for (size_t from = 0; from < count; from += 64) {
+    uint64_t which = count - from < 64 ? bits_below((unsigned)(count - from)) : ~UINT64_C(0);
+    refer_into_range(sieve, slots + from, 8, which, sieve->heap->slot_tags);
+  }
+}
+
+/* The mark pass over an object of a weak kind: only strong slots are marked from; the rest is left to the passes of
+ * weak.h. */
+static void sift_holder(struct varve_sieve *sieve, varve_object *object, const struct varve_layout_entry *layout) {
+  scan_strong(layout, (varve_word *)object, sift_slots, sieve);
+  scan_weak(layout, (varve_word *)object, varve_object_bytes(object) / 8, look_at_slots, sieve);
+  if (sieve->found) varve__weak_found(sieve->visitor->context, object, layout);
+}
+
 static bool visit_object(struct varve_sieve *sieve, varve_object *object) {
+  const struct varve_layout_entry *layout = layout_of(sieve->heap, object);
   if (has_lines(sieve->heap, object)) return visit_lines(sieve, object);
   sieve->found = sieve->needed = false;
-  scan_object(&sieve->heap->layouts, layout_of(sieve->heap, object), (varve_word *)object,
-              varve_object_bytes(object) / 8, sift_slots, sieve, &sieve->own);
+  if (sieve->marking && layout_is_weak(layout))
+    sift_holder(sieve, object, layout);
+  else
+    scan_object(&sieve->heap->layouts, layout, (varve_word *)object, varve_object_bytes(object) / 8, sift_slots, sieve,
+                &sieve->own);
 #ifdef VARVE_PLANT_DROPPED_EARLY
   sieve->needed = false;
 #endif

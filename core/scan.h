@@ -26,6 +26,32 @@ SCAN_INLINE void scan_offsets(const struct varve_layout_entry *layout, varve_wor
   for (uint32_t i = 0; i < layout->offset_count; ++i) visit(context, base + layout->offsets[i], 1);
 }
 
+/* The slots of a weak kind that keep alive. */
+SCAN_INLINE void scan_strong(const struct varve_layout_entry *layout, varve_word *object, scan_visit_fn *visit,
+                             void *context) {
+  if (layout->masked) scan_mask(object, layout->mask, visit, context);
+  else scan_offsets(layout, object, visit, context);
+}
+
+#define SCAN_ENTRY_WORDS 3u
+
+/* How many ephemerons are in an object of that kind. */
+static inline size_t scan_entries(const struct varve_layout_entry *layout, size_t words) {
+  return (words - layout->first) / SCAN_ENTRY_WORDS;
+}
+
+/* All slots of a weak kind: also those that do not keep alive. */
+SCAN_INLINE void scan_weak(const struct varve_layout_entry *layout, varve_word *object, size_t words,
+                           scan_visit_fn *visit, void *context) {
+  scan_strong(layout, object, visit, context);
+  if (layout->kind == VARVE_LAYOUT_WEAK) {
+    if (words > layout->first) visit(context, object + layout->first, words - layout->first);
+    return;
+  }
+  for (size_t i = 0, count = scan_entries(layout, words); i < count; ++i)
+    visit(context, object + layout->first + i * SCAN_ENTRY_WORDS, 2);
+}
+
 /* Whole records within words [from, to) of the object. */
 SCAN_INLINE void scan_records(const struct varve_layout_entry *layout, varve_word *object, size_t from, size_t to,
                               scan_visit_fn *visit, void *context) {
@@ -91,7 +117,7 @@ static inline size_t scan_pieces(const struct varve_layout_entry *layout, size_t
   return words <= layout->first ? 0 : (words - layout->first + unit - 1) / unit;
 }
 
-/* All slots of an object. `visitor` is for trace functions only. */
+/* All slots of an object, weak ones too. `visitor` is for trace functions only. */
 SCAN_INLINE void scan_object(const struct varve_layout_table *table, const struct varve_layout_entry *layout,
                              varve_word *object, size_t words, scan_visit_fn *visit, void *context,
                              varve_visitor *visitor) {
@@ -111,6 +137,8 @@ SCAN_INLINE void scan_object(const struct varve_layout_table *table, const struc
     case VARVE_LAYOUT_RECORDS: scan_records(layout, object, layout->first, words, visit, context); break;
     case VARVE_LAYOUT_CLOSURE: scan_closure(layout->closure, object, words, visit, context); break;
     case VARVE_LAYOUT_TRACE: layout->trace(layout->context, (varve_object *)object, words * 8, visitor); break;
+    case VARVE_LAYOUT_WEAK:
+    case VARVE_LAYOUT_EPHEMERONS: scan_weak(layout, object, words, visit, context); break;
     default: break;
   }
 }

@@ -15,6 +15,7 @@
 
 #include "core/heap.h"
 
+#define WEAK_NS_TOLD 10000u /* a shorter time of weak processing is told only with what it did */
 #define SUBBUCKETS_LOG 3 /* 8 buckets per power of two */
 
 /* ---- histograms -------------------------------------------------------------------------------------------- */
@@ -190,7 +191,9 @@ static void put_times(struct line *line, const varve_collection_stats *stats) {
   if (partial) put(line, ", %u of %u epochs", stats->epochs_taken, stats->epochs);
   put(line, ") %.2f ms: stop %.2f", ms(stats->total_ns), ms(stats->stop_ns));
   if (stats->slowest[0]) put(line, " (%.31s)", stats->slowest);
-  put(line, " mark %.2f plan %.2f slide %.2f release %.2f", ms(stats->mark_ns), ms(stats->plan_ns),
+  put(line, " mark %.2f", ms(stats->mark_ns));
+  if (stats->weak_ns >= WEAK_NS_TOLD) put(line, " weak %.2f", ms(stats->weak_ns));
+  put(line, " plan %.2f slide %.2f release %.2f", ms(stats->plan_ns),
       ms(stats->slide_ns), ms(stats->release_ns));
 }
 

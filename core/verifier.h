@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* verifier.h -- the verifier from the inside, shared by verify.c and verify_plan.c. */
+/* verifier.h -- the verifier from the inside, shared by verify.c, verify_weak.c and verify_plan.c. */
 #ifndef VARVE_CORE_VERIFIER_H
 #define VARVE_CORE_VERIFIER_H
 
@@ -12,17 +12,26 @@
 #define MAP_WORDS (VARVE__REGION_WORDS / 64)           /* of one map of one region: 32 KiB */
 #define MEDIUM_WORDS (VARVE_MEDIUM_MAX / 8)
 
-enum map { STARTS, VISITED };
+/* STRONG, KEPT: what a collection that begins shall mark before, and with, what dead finalizers reach. */
+enum map { STARTS, VISITED, STRONG, KEPT, MAPS };
+
+/* What a trace is for: see verify_weak.c. */
+enum trace_mode { TRACE_HEAP, TRACE_FORETELL, TRACE_BEFORE, TRACE_AFTER };
 
 struct varve_verifier {
   varve_heap *heap;
-  uint64_t *maps;     /* a region: MAP_WORDS of starts, MAP_WORDS of visited */
+  uint64_t *maps;     /* a region: MAP_WORDS for each map */
   uint8_t *committed; /* a region: there is memory behind its maps */
   uint8_t *present;   /* a region: it holds objects, and its maps are of this run */
   uint64_t *claimed;  /* a region, a bit a block: scratch of the checks of plan and large runs */
   uint64_t *stack;    /* addresses of visited objects whose slots have not been visited */
   size_t depth, room;
+  varve_object **holders; /* visited objects of weak kinds, in the order of visiting */
+  size_t holder_count, holder_room;
   /* this run */
+  enum trace_mode mode;
+  bool weak;            /* the heap has weak layouts or finalizers */
+  bool queue;           /* while object is NULL: the slot is a finalizer's */
   varve_error *error;
   bool failed;
   struct varve_snapshot now;
@@ -47,7 +56,7 @@ struct place {
 static inline unsigned long long ull(uint64_t value) { return value; }
 
 static inline uint64_t *map_of(const struct varve_verifier *v, enum map map, uint32_t region) {
-  return v->maps + ((size_t)region * 2 + map) * MAP_WORDS;
+  return v->maps + ((size_t)region * MAPS + map) * MAP_WORDS;
 }
 
 static inline bool map_test(const struct varve_verifier *v, enum map map, uint64_t address) {
@@ -81,6 +90,28 @@ void varve__verify_damage(struct varve_verifier *v, const char *format, ...)
 struct place varve__verify_place(const struct varve_verifier *v, const varve_object *object);
 /* Every object of a map, in address order, until damage is found. */
 void varve__verify_each(struct varve_verifier *v, enum map map, object_fn *visit);
+/* Is the word, in the slot, sound? If its target has not been visited, visit it; its slots are for
+ * varve__verify_drain. The slot is the v->object's, or a finalizer's. */
+void varve__verify_reach(struct varve_verifier *v, const varve_word *slot, varve_word word);
+/* Is it sound, without visiting anything? */
+bool varve__verify_sound(struct varve_verifier *v, const varve_word *slot, varve_word word);
+/* Visit all slots of what has been reached. */
+void varve__verify_drain(struct varve_verifier *v);
+/* Everything that root tasks reach; and what listed objects do. */
+void varve__verify_roots(struct varve_verifier *v);
+void varve__verify_listed(struct varve_verifier *v);
+/* Into the digest: a word that is no reference; one that is. */
+void varve__verify_mix_word(struct varve_verifier *v, varve_word word);
+void varve__verify_mix_edge(struct varve_verifier *v, varve_word word);
+
+/* ---- verify_weak.c ---- */
+
+/* Before a collection: find out what it shall mark. Fills STRONG and KEPT. @return how many objects. */
+uint64_t varve__verify_foretell(struct varve_verifier *v);
+/* A trace has gone through all root tasks: go on with finalizers, ephemerons and weak slots. */
+void varve__verify_weak(struct varve_verifier *v);
+void varve__verify_copy(struct varve_verifier *v, enum map from, enum map to);
+
 /* verify_hash.c: identity hashes against the map of starts. */
 void varve__verify_hashes(struct varve_verifier *v);
 /* Begin a run that reports to `error`. */

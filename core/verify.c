@@ -34,7 +34,7 @@
 /* ---- open and close ---------------------------------------------------------------------------------------- */
 
 static size_t maps_bytes(const struct varve_space *space) {
-  return (size_t)space->region_count * 2 * MAP_WORDS * sizeof(uint64_t);
+  return (size_t)space->region_count * MAPS * MAP_WORDS * sizeof(uint64_t);
 }
 
 static size_t tables_bytes(const struct varve_space *space) {
@@ -53,7 +53,8 @@ struct varve_verifier *varve__verifier_open(varve_heap *heap) {
   v->claimed = heap_meta_alloc(heap, tables_bytes(space));
   v->maps = varve__place_reserve(maps_bytes(space), 0);
   v->stack = varve__place_reserve(space->bytes, 0); /* one entry a word: no heap has more objects */
-  if (v->claimed && v->maps && v->stack) {
+  v->holders = varve__place_reserve(space->bytes, 0);
+  if (v->claimed && v->maps && v->stack && v->holders) {
     v->committed = (uint8_t *)(v->claimed + space->region_count);
     v->present = v->committed + space->region_count;
     return v;
@@ -66,6 +67,7 @@ void varve__verifier_close(struct varve_verifier *v) {
   if (!v) return;
   varve_heap *heap = v->heap;
   if (v->stack) varve__place_release(v->stack, heap->space.bytes);
+  if (v->holders) varve__place_release(v->holders, heap->space.bytes);
   if (v->maps) varve__place_release(v->maps, maps_bytes(&heap->space));
   heap_meta_free(heap, v->claimed, tables_bytes(&heap->space));
   heap_meta_free(heap, v, sizeof *v);
@@ -102,7 +104,8 @@ static struct place slot_place(const struct varve_verifier *v, const varve_word 
     size_t length = strlen(place.text);
     snprintf(place.text + length, sizeof place.text - length, " +%td", (const char *)slot - (char *)v->object);
   } else {
-    varve__roots_task_name(v->heap->roots, v->task, name, sizeof name);
+    if (v->queue) snprintf(name, sizeof name, "finalizers");
+    else varve__roots_task_name(v->heap->roots, v->task, name, sizeof name);
     snprintf(place.text, sizeof place.text, "root %s, slot %p", name, (const void *)slot);
   }
   return place;
@@ -112,6 +115,7 @@ void varve__verify_begin(struct varve_verifier *v, varve_error *error) {
   v->error = error;
   v->failed = false;
   v->object = NULL;
+  v->queue = false;
   v->depth = 0;
 }
 
@@ -134,9 +138,9 @@ static void set_range(uint64_t *bits, size_t from, size_t count) {
 
 /* Give the region empty maps. */
 static bool open_maps(struct varve_verifier *v, uint32_t region) {
-  size_t bytes = 2 * MAP_WORDS * sizeof(uint64_t);
+  size_t bytes = MAPS * MAP_WORDS * sizeof(uint64_t);
   uint64_t *maps = map_of(v, STARTS, region);
-  if (v->committed[region]) memset(maps, 0, bytes);
+  if (v->committed[region]) memset(maps, 0, 2 * MAP_WORDS * sizeof(uint64_t)); /* the others are written as a whole */
   else v->committed[region] = varve__place_commit(v->heap->topology, maps, bytes, heap_home(v->heap), 0);
   if (!v->committed[region]) varve__verify_damage(v, "the verifier has no memory for its maps of region %u", region);
   v->present[region] = v->committed[region];
@@ -307,7 +311,7 @@ static const struct varve_layout_entry *layout_in_force(const varve_heap *heap, 
 static uint64_t edge_hash(const varve_heap *heap, varve_object *object) {
   uint64_t words = varve_object_bytes(object) / 8;
   const struct varve_layout_entry *layout = layout_in_force(heap, object);
-  bool traced = layout && layout->kind == VARVE_LAYOUT_TRACE;
+  bool traced = layout && layout->kind >= VARVE_LAYOUT_TRACE;
   if (words > EDGE_WORDS || traced || is_hooked(heap, object)) return header_hash(heap, object);
   struct content content = {heap, (varve_word *)object, words_hash(heap, object, words)};
   if (layout)
@@ -317,17 +321,24 @@ static uint64_t edge_hash(const varve_heap *heap, varve_object *object) {
 
 /* ---- trace ------------------------------------------------------------------------------------------------- */
 
-static bool push(struct varve_verifier *v, uint64_t address) {
-  if (v->depth == v->room) {
-    uint64_t *piece = v->stack + v->room;
-    if (!varve__place_commit(v->heap->topology, piece, STACK_PIECE * sizeof *piece, heap_home(v->heap), 0)) {
-      varve__verify_damage(v, "the verifier has no memory for a stack of %zu objects", v->depth);
-      return false;
-    }
-    v->room += STACK_PIECE;
+/* Is there room for one more behind `count` words of a list? */
+static bool make_room(struct varve_verifier *v, void *list, size_t count, size_t *room) {
+  if (count < *room) return true;
+  void *piece = (uint64_t *)list + *room;
+  if (!varve__place_commit(v->heap->topology, piece, STACK_PIECE * sizeof(uint64_t), heap_home(v->heap), 0)) {
+    varve__verify_damage(v, "the verifier has no memory for a list of %zu objects", count);
+    return false;
   }
-  v->stack[v->depth++] = address;
+  *room += STACK_PIECE;
   return true;
+}
+
+static void push(struct varve_verifier *v, uint64_t address) {
+  if (make_room(v, v->stack, v->depth, &v->room)) v->stack[v->depth++] = address;
+}
+
+static void note_holder(struct varve_verifier *v, varve_object *object) {
+  if (make_room(v, v->holders, v->holder_count, &v->holder_room)) v->holders[v->holder_count++] = object;
 }
 
 static const char *what_is_at(const struct varve_verifier *v, uint64_t address) {
@@ -341,7 +352,7 @@ static void check_remembered(struct varve_verifier *v, const varve_word *slot, u
   const struct varve_space *space = space_of(v);
   uint8_t newer = space->epochs[space_block(space, target)];
   bool forever = v->object && space_is_immortal(space, space_block(space, (uintptr_t)v->object));
-  if (!v->heap->ages.on || atomic_load_explicit(&v->heap->remembered.lost, memory_order_relaxed)) return;
+  if (!v->heap->ages.on || v->queue || atomic_load_explicit(&v->heap->remembered.lost, memory_order_relaxed)) return;
   if (!forever && (newer <= v->heap->ages.tenured || v->heap->ages.asleep)) return;
   if (!v->object) {
     if (!varve__roots_has_note(v->heap->roots, v->task, slot))
@@ -357,20 +368,41 @@ static void check_remembered(struct varve_verifier *v, const varve_word *slot, u
                        immutable ? "an immutable object was written late" : "a store without barrier");
 }
 
-static void follow(struct varve_verifier *v, const varve_word *slot, varve_word word) {
+bool varve__verify_sound(struct varve_verifier *v, const varve_word *slot, varve_word word) {
   uint64_t address = word & ~(varve_word)7;
   if (!map_test(v, STARTS, address)) {
     varve__verify_damage(v, "%s: word %#llx refers into %s, where no object starts", slot_place(v, slot).text,
                          ull(word), what_is_at(v, address));
-    return;
+    return false;
   }
   check_remembered(v, slot, address);
+  return true;
+}
+
+static void visit_once(struct varve_verifier *v, uint64_t address) {
+  if (map_test(v, VISITED, address)) return;
+  map_set(v, VISITED, address);
+  push(v, address);
+}
+
+void varve__verify_reach(struct varve_verifier *v, const varve_word *slot, varve_word word) {
+  if (varve__verify_sound(v, slot, word)) visit_once(v, word & ~(varve_word)7);
+}
+
+void varve__verify_mix_word(struct varve_verifier *v, varve_word word) { v->now.digest = mix(v->now.digest, word); }
+
+void varve__verify_mix_edge(struct varve_verifier *v, varve_word word) {
+  uint64_t address = word & ~(varve_word)7;
+  v->now.digest = mix(mix(v->now.digest, word & 7), edge_hash(v->heap, (varve_object *)address));
+}
+
+static void follow(struct varve_verifier *v, const varve_word *slot, varve_word word) {
+  uint64_t address = word & ~(varve_word)7;
+  if (!varve__verify_sound(v, slot, word)) return;
   bool seen = map_test(v, VISITED, address);
   v->now.digest = mix(mix(v->now.digest, (word & 7) | (uint64_t)seen << 3),
                       edge_hash(v->heap, (varve_object *)address));
-  if (seen) return;
-  map_set(v, VISITED, address);
-  push(v, address);
+  visit_once(v, address);
 }
 
 static void visit_slot(struct varve_verifier *v, varve_word *slot, uint32_t tags) {
@@ -425,25 +457,43 @@ static void trace_range(struct varve_visitor *visitor, varve_word *base, size_t 
   each_slot(visitor->context, base, stride, count, bitmap, ref, visit_slot);
 }
 
+/* Of an object of a weak kind only the header, and what lies between the library's word and `first`, is content. */
+static void trace_holder(struct varve_verifier *v, varve_object *object, const struct varve_layout_entry *layout) {
+  const uint64_t *word = (const uint64_t *)object;
+  v->content = header_hash(v->heap, object);
+  for (size_t i = 2; i < layout->first && !v->hooked; ++i) v->content += word_hash(i, word[i]);
+  scan_strong(layout, (varve_word *)object, trace_slots, v);
+  note_holder(v, object);
+}
+
 static void trace_object(struct varve_verifier *v, varve_object *object) {
   const struct varve_layout_table *table = &v->heap->layouts;
+  const struct varve_layout_entry *layout = &table->entries[varve_object_layout(object)];
   v->object = object;
   v->words = varve_object_bytes(object) / 8;
   v->hooked = is_hooked(v->heap, object);
-  v->content = v->hooked ? header_hash(v->heap, object) : words_hash(v->heap, object, v->words);
-  scan_object(table, &table->entries[varve_object_layout(object)], (varve_word *)object, v->words, trace_slots, v,
-              &v->visitor);
+  if (layout_is_weak(layout)) {
+    trace_holder(v, object, layout);
+  } else {
+    v->content = v->hooked ? header_hash(v->heap, object) : words_hash(v->heap, object, v->words);
+    scan_object(table, layout, (varve_word *)object, v->words, trace_slots, v, &v->visitor);
+  }
   v->object = NULL;
   v->now.digest = mix(v->now.digest, v->content);
   v->now.words += v->words;
   ++v->now.objects;
 }
 
-static void trace(struct varve_verifier *v) {
+void varve__verify_drain(struct varve_verifier *v) {
+  while (v->depth && !v->failed) trace_object(v, (varve_object *)v->stack[--v->depth]);
+}
+
+void varve__verify_roots(struct varve_verifier *v) {
   memset(&v->now, 0, sizeof v->now);
+  v->holder_count = 0;
   for (v->task = 0; v->task < v->heap->root_tasks && !v->failed; ++v->task) {
     varve__roots_visit(v->heap->roots, v->task, &v->visitor);
-    while (v->depth && !v->failed) trace_object(v, (varve_object *)v->stack[--v->depth]);
+    varve__verify_drain(v);
   }
 }
 
@@ -484,7 +534,7 @@ static void check_lists(struct varve_verifier *v) {
 }
 
 /* What listed objects reach survives a collection that does not take them, be they dead themselves. Not in the digest. */
-static void trace_listed(struct varve_verifier *v) {
+void varve__verify_listed(struct varve_verifier *v) {
   const struct varve_remembered *remembered = &v->heap->remembered;
   for (uint32_t i = 0; i < remembered->count; ++i)
     for (uint32_t k = 0; k < remembered->lists[i]->count && !v->failed; ++k) {
@@ -492,26 +542,43 @@ static void trace_listed(struct varve_verifier *v) {
       if (map_test(v, VISITED, address) || space_in_range(space_of(v), space_block(space_of(v), address))) continue;
       map_set(v, VISITED, address);
       push(v, address);
-      while (v->depth && !v->failed) trace_object(v, (varve_object *)v->stack[--v->depth]);
+      varve__verify_drain(v);
     }
 }
 
-varve_status varve__verify_trace(struct varve_verifier *v, struct varve_snapshot *out, varve_error *error) {
+/* Parse, check the lists. */
+static void open_trace(struct varve_verifier *v, enum trace_mode mode, varve_error *error) {
   varve__verify_begin(v, error);
+  v->mode = mode;
+  v->weak = v->heap->final.count || atomic_load_explicit(&v->heap->weak.present, memory_order_relaxed);
   v->lost = v->heap->ages.asleep || atomic_load_explicit(&v->heap->remembered.lost, memory_order_relaxed);
   parse(v);
   if (!v->failed) check_lists(v);
   if (!v->failed) varve__verify_hashes(v);
-  if (!v->failed) trace(v);
+}
+
+static void trace(struct varve_verifier *v) {
+  if (!v->failed) varve__verify_roots(v);
+  if (!v->failed && v->weak) varve__verify_weak(v);
+}
+
+varve_status varve__verify_trace(struct varve_verifier *v, struct varve_snapshot *out, varve_error *error) {
+  open_trace(v, TRACE_HEAP, error);
+  trace(v);
   if (!v->failed && out) *out = v->now;
   return result(v);
 }
 
 varve_status varve__verify_before(struct varve_verifier *v, struct varve_snapshot *out, varve_error *error) {
-  if (varve__verify_trace(v, out, error) != VARVE_OK) return VARVE_CORRUPT;
+  open_trace(v, TRACE_BEFORE, error);
+  uint64_t survivors = !v->failed && v->weak ? varve__verify_foretell(v) : 0;
+  trace(v);
+  *out = v->now;
+  if (v->failed) return VARVE_CORRUPT;
   varve__verify_stacks(v);
-  if (space_of(v)->cut) trace_listed(v);
-  out->survivors = v->now.objects;
+  if (v->weak) varve__verify_copy(v, KEPT, VISITED);
+  else if (space_of(v)->cut) varve__verify_listed(v);
+  out->survivors = v->weak ? survivors : v->now.objects;
   return result(v);
 }
 
@@ -696,7 +763,9 @@ static void compare(struct varve_verifier *v, const struct varve_snapshot *befor
 }
 
 varve_status varve__verify_after(struct varve_verifier *v, const struct varve_snapshot *before, varve_error *error) {
-  if (varve__verify_trace(v, NULL, error) != VARVE_OK) return VARVE_CORRUPT;
+  open_trace(v, TRACE_AFTER, error);
+  trace(v);
+  if (v->failed) return VARVE_CORRUPT;
   compare(v, before);
   if (!v->failed) varve__verify_derived(v);
   v->exact = !space_of(v)->cut;

@@ -4,9 +4,11 @@
  *
  * Idea       The queue keeps every object, and for each the one that it was met from. So it is the list of live objects
  *            in the end, and the way to any of them, which is a shortest one.
+ * Weak       Weak slots are passed over. An ephemeron whose key has been met is a slot, its value's; else it waits, in
+ *            a list by its key's hash, until the key is looked at. Each is looked at twice at most.
  * Called by  running mutators; they stop the world as for varve_verify.
- * Memory     bits and queue are reserved for what the heap may hold when the world stands, committed as they grow, and
- *            released before it runs.
+ * Memory     bits, queue and what waits are reserved for what the heap may hold when the world stands, committed as
+ *            they grow, and released before it runs.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,12 +21,26 @@
 #include "varve/walk.h"
 
 #define FROM_ROOT (UINT64_C(1) << 63)
-#define PIECE_BYTES VARVE__REGION_BYTES /* of the queue, committed at a time */
+#define PIECE_BYTES VARVE__REGION_BYTES /* of a list, committed at a time */
+#define WORDS_PER_HEAD 64u              /* of lists of what waits */
 #define LINE_CHARS 256u
 
 struct met {
   uint64_t address;
   uint64_t from; /* its place in the queue, or FROM_ROOT | root task */
+};
+
+/* An ephemeron whose key has not been met. */
+struct waiting {
+  varve_word *entry;
+  uint64_t holder; /* its place in the queue */
+  uint64_t next;   /* of the list: its place among all that wait, and 1; 0: none */
+};
+
+/* What grows by pieces, in address space that is enough. */
+struct growing {
+  char *base;
+  size_t bytes, committed;
 };
 
 struct walk;
@@ -36,8 +52,16 @@ struct walk {
   struct varve_visitor visitor;
   meet_fn *meet;               /* what is done with a reference */
   uint64_t *bits;              /* a bit a word of the regions in use */
+  size_t bits_bytes;
   struct met *queue;
-  size_t count, room, bits_bytes, queue_bytes;
+  size_t count;
+  struct growing queue_memory;
+  struct waiting *waiting;
+  size_t waiting_count;
+  struct growing waiting_memory;
+  uint64_t *heads;             /* of lists of what waits; NULL: no layout has ephemerons */
+  size_t heads_bytes;          /* a power of two */
+  size_t tasks;                /* root tasks; the last one is the queue of finalizers */
   uint64_t from;               /* as in struct met: where slots are being visited */
   bool failed;                 /* no memory */
   const varve_word *except;    /* no root */
@@ -51,37 +75,60 @@ struct walk {
 
 /* ---- memory ---- */
 
+static void *reserve(struct growing *memory, size_t bytes) {
+  *memory = (struct growing){varve__place_reserve(bytes, 0), bytes, 0};
+  return memory->base;
+}
+
+static void *take_whole(const struct varve_heap *heap, size_t bytes) {
+  void *memory = varve__place_reserve(bytes, 0);
+  if (!memory || varve__place_commit(heap->topology, memory, bytes, VARVE__NODES_MAX, 0)) return memory;
+  varve__place_release(memory, bytes);
+  return NULL;
+}
+
+/* No heap has more objects than words, nor more ephemerons than a third of them. */
 static bool open_memory(struct walk *walk) {
   const struct varve_heap *heap = walk->heap;
   size_t words = heap->space.region_high * (size_t)VARVE__REGION_WORDS;
-  walk->bits_bytes = words / 8;
-  walk->queue_bytes = words * sizeof *walk->queue; /* no heap has more objects than words */
-  walk->bits = varve__place_reserve(walk->bits_bytes, 0);
-  walk->queue = varve__place_reserve(walk->queue_bytes, 0);
-  return walk->bits && walk->queue &&
-         varve__place_commit(heap->topology, walk->bits, walk->bits_bytes, VARVE__NODES_MAX, 0);
+  walk->bits = take_whole(heap, walk->bits_bytes = words / 8);
+  walk->queue = reserve(&walk->queue_memory, words * sizeof *walk->queue);
+  if (!walk->bits || !walk->queue) return false;
+  if (!heap->weak.heads) return true;
+  walk->waiting = reserve(&walk->waiting_memory, words / SCAN_ENTRY_WORDS * sizeof *walk->waiting);
+  walk->heads = take_whole(heap, walk->heads_bytes = bits_next_power_of_two(words / WORDS_PER_HEAD * 8));
+  return walk->waiting && walk->heads;
 }
 
 static void close_memory(struct walk *walk) {
   if (walk->bits) varve__place_release(walk->bits, walk->bits_bytes);
-  if (walk->queue) varve__place_release(walk->queue, walk->queue_bytes);
+  if (walk->queue) varve__place_release(walk->queue, walk->queue_memory.bytes);
+  if (walk->waiting) varve__place_release(walk->waiting, walk->waiting_memory.bytes);
+  if (walk->heads) varve__place_release(walk->heads, walk->heads_bytes);
 }
 
-static bool grow_queue(struct walk *walk) {
-  void *piece = walk->queue + walk->room;
-  walk->failed |= !varve__place_commit(walk->heap->topology, piece, PIECE_BYTES, VARVE__NODES_MAX, 0);
-  if (!walk->failed) walk->room += PIECE_BYTES / sizeof *walk->queue;
+/* Is there room for `bytes` bytes? */
+static bool has_room(struct walk *walk, struct growing *memory, size_t bytes) {
+  if (bytes <= memory->committed) return true;
+  size_t left = memory->bytes - memory->committed, piece = left < PIECE_BYTES ? left : PIECE_BYTES;
+  walk->failed |= !varve__place_commit(walk->heap->topology, memory->base + memory->committed, piece,
+                                       VARVE__NODES_MAX, 0);
+  if (!walk->failed) memory->committed += piece;
   return !walk->failed;
 }
 
 /* ---- the trace ---- */
 
+static bool is_met(const struct walk *walk, uint64_t address) {
+  size_t word = space_word(&walk->heap->space, address);
+  return walk->bits[word / 64] >> word % 64 & 1;
+}
+
 static void enqueue(struct walk *walk, uint64_t address) {
   size_t word = space_word(&walk->heap->space, address);
-  uint64_t bit = UINT64_C(1) << word % 64;
-  if (walk->failed || (walk->bits[word / 64] & bit)) return;
-  if (walk->count == walk->room && !grow_queue(walk)) return;
-  walk->bits[word / 64] |= bit;
+  if (walk->failed || is_met(walk, address)) return;
+  if (!has_room(walk, &walk->queue_memory, (walk->count + 1) * sizeof *walk->queue)) return;
+  walk->bits[word / 64] |= UINT64_C(1) << word % 64;
   walk->queue[walk->count++] = (struct met){address, walk->from};
 }
 
@@ -107,19 +154,63 @@ static void visit_range(struct varve_visitor *visitor, varve_word *base, size_t 
 
 static void visit_root(struct walk *walk, size_t task) {
   walk->from = FROM_ROOT | task;
-  varve__roots_visit(walk->heap->roots, task, &walk->visitor);
+  if (task < walk->heap->root_tasks) varve__roots_visit(walk->heap->roots, task, &walk->visitor);
+  else varve__final_visit_queued(walk->heap, &walk->visitor);
+}
+
+static uint64_t *head_of(const struct walk *walk, uint64_t address) {
+  uint64_t hash = space_word(&walk->heap->space, address) * UINT64_C(0x9e3779b97f4a7c15);
+  return &walk->heads[hash >> 32 & (walk->heads_bytes / 8 - 1)];
+}
+
+static void wait_for_key(struct walk *walk, varve_word *entry, uint64_t holder) {
+  uint64_t *head = head_of(walk, entry[0] & ~(varve_word)7);
+  if (!has_room(walk, &walk->waiting_memory, (walk->waiting_count + 1) * sizeof *walk->waiting)) return;
+  walk->waiting[walk->waiting_count] = (struct waiting){entry, holder, *head};
+  *head = ++walk->waiting_count;
+}
+
+static void visit_entries(struct walk *walk, varve_word *entry, size_t count, uint64_t holder) {
+  for (; count && !walk->failed; --count, entry += SCAN_ENTRY_WORDS) {
+    bool waits = heap_is_reference(walk->heap, entry[0], walk->heap->slot_tags) &&
+                 !is_met(walk, entry[0] & ~(varve_word)7);
+    if (waits) wait_for_key(walk, entry, holder);
+    else visit_word(walk, &entry[1], walk->heap->slot_tags);
+  }
+}
+
+static void visit_slots_of(struct walk *walk, size_t at) {
+  const struct varve_layout_table *table = &walk->heap->layouts;
+  varve_object *object = (varve_object *)walk->queue[at].address;
+  const struct varve_layout_entry *layout = &table->entries[varve_object_layout(object)];
+  size_t words = varve_object_bytes(object) / 8;
+  walk->from = at;
+  if (!layout_is_weak(layout)) {
+    scan_object(table, layout, (varve_word *)object, words, visit_slots, walk, &walk->visitor);
+    return;
+  }
+  scan_strong(layout, (varve_word *)object, visit_slots, walk);
+  if (layout->kind == VARVE_LAYOUT_EPHEMERONS)
+    visit_entries(walk, (varve_word *)object + layout->first, scan_entries(layout, words), at);
+}
+
+/* What waited for the object has been met, from its holder. */
+static void visit_what_waited(struct walk *walk, uint64_t address) {
+  for (uint64_t next = walk->waiting_count ? *head_of(walk, address) : 0; next && !walk->failed;) {
+    struct waiting waiting = walk->waiting[next - 1];
+    walk->from = waiting.holder;
+    next = waiting.next;
+    if ((waiting.entry[0] & ~(varve_word)7) == address) visit_word(walk, &waiting.entry[1], walk->heap->slot_tags);
+  }
 }
 
 static void visit_object(struct walk *walk, size_t at) {
-  const struct varve_layout_table *table = &walk->heap->layouts;
-  varve_object *object = (varve_object *)walk->queue[at].address;
-  walk->from = at;
-  scan_object(table, &table->entries[varve_object_layout(object)], (varve_word *)object,
-              varve_object_bytes(object) / 8, visit_slots, walk, &walk->visitor);
+  visit_what_waited(walk, walk->queue[at].address);
+  visit_slots_of(walk, at);
 }
 
 static void trace(struct walk *walk) {
-  for (size_t task = 0; task < walk->heap->root_tasks && !walk->failed; ++task) visit_root(walk, task);
+  for (size_t task = 0; task < walk->tasks && !walk->failed; ++task) visit_root(walk, task);
   for (size_t at = 0; at < walk->count && !walk->failed; ++at) {
     varve_object *object = (varve_object *)walk->queue[at].address;
     if (walk->object_fn) walk->object_fn(walk->context, object, varve_object_bytes(object));
@@ -137,6 +228,7 @@ static varve_status begin(struct walk *walk, varve_mutator *head, varve_error *e
   varve__look_begin(mutator);
   walk->heap = heap;
   walk->mutator = mutator;
+  walk->tasks = heap->root_tasks + 1;
   walk->visitor = (struct varve_visitor){.range = visit_range, .heap = heap, .context = walk};
   walk->failed = !open_memory(walk);
   return VARVE_OK;
@@ -158,11 +250,16 @@ static bool want(struct walk *walk, const varve_word *slot) {
 
 /* ---- telling ---- */
 
+static void name_root(const struct walk *walk, size_t task, char name[LINE_CHARS]) {
+  if (task < walk->heap->root_tasks) varve__roots_task_name(walk->heap->roots, task, name, LINE_CHARS);
+  else snprintf(name, LINE_CHARS, "queue of finalizers");
+}
+
 static void tell(struct walk *walk, varve_word *slot, varve_word word) {
   char name[LINE_CHARS];
   varve_reference reference = {.slot = slot, .word = word, .to = varve_untag(word)};
   if (walk->from & FROM_ROOT) {
-    varve__roots_task_name(walk->heap->roots, walk->from & ~FROM_ROOT, name, sizeof name);
+    name_root(walk, walk->from & ~FROM_ROOT, name);
     reference.root = name;
   } else {
     reference.from = (varve_object *)walk->queue[walk->from].address;
@@ -219,7 +316,7 @@ static bool trace_to_wanted(struct walk *walk) {
   for (size_t at = 0; !walk->failed;) {
     for (; looked < walk->count; ++looked)
       if (walk->queue[looked].address == walk->wanted) return walk->wanted_at = looked, true;
-    if (task < walk->heap->root_tasks) visit_root(walk, task++);
+    if (task < walk->tasks) visit_root(walk, task++);
     else if (at < walk->count) visit_object(walk, at++);
     else break;
   }
@@ -250,7 +347,7 @@ static void tell_step(struct walk *walk, uint64_t from, size_t to) {
   walk->slot = NULL;
   walk->wanted = walk->queue[to].address;
   if (from & FROM_ROOT) visit_root(walk, from & ~FROM_ROOT);
-  else visit_object(walk, from);
+  else visit_slots_of(walk, from);
 }
 
 static void tell_way(struct walk *walk) {

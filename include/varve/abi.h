@@ -56,6 +56,8 @@ struct varve_mutator {
 #define VARVE_ABI_FLAG_LISTED 0x02u /* the library's: an old large array that is remembered, and noted by lines */
 #define VARVE_ABI_FLAG_HASHED 0x04u /* the library's: varve_identity_hash was asked for it */
 
+#define VARVE_ABI_FLAG_KEYED 0x80u  /* the library's, in pauses: an ephemeron waits for it; means nothing afterwards */
+
 /** The header of a new object; `bytes` is already a multiple of the granule. */
 #define VARVE_ABI_HEADER(layout, bytes)                                                       \
   (((uint64_t)(bytes) >> 3 << VARVE_ABI_HEADER_WORDS_SHIFT) |                                 \

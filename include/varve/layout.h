@@ -3,7 +3,8 @@
  *
  * A layout belongs to one heap, is registered once and lives as long as the heap. Offsets are in bytes from the
  * object's start (the header is at 0, the first slot at 8) and multiples of 8. A slot that holds no reference
- * (null, an immediate, an address outside the heap) is skipped, so it may hold any word.
+ * (null, an immediate, an address outside the heap) is skipped, so it may hold any word. Slots keep what they refer to
+ * alive, but for those of the two weak kinds (weak.h).
  */
 #ifndef VARVE_LAYOUT_H
 #define VARVE_LAYOUT_H
@@ -19,8 +20,16 @@ typedef enum varve_layout_kind {
   VARVE_LAYOUT_RECORDS,   /* records of `stride` bytes from `first` to the end; `offsets` are within a record */
   VARVE_LAYOUT_UNION,     /* a discriminant chooses the layout that describes the whole object */
   VARVE_LAYOUT_CLOSURE,   /* captured items, each with its own type tag */
-  VARVE_LAYOUT_TRACE      /* a host function visits the slots */
+  VARVE_LAYOUT_TRACE,     /* a host function visits the slots */
+  VARVE_LAYOUT_WEAK,      /* every word from `first` to the end is a weak slot; see weak.h */
+  VARVE_LAYOUT_EPHEMERONS /* entries of key, value and a word of the library's from `first` to the end; see weak.h */
 } varve_layout_kind;
+
+/** When a weak slot is cleared whose target is dead but for finalizers. */
+typedef enum varve_weak_when {
+  VARVE_WEAK_BEFORE, /* before the finalizers are queued: a target that only they reach is cleared */
+  VARVE_WEAK_AFTER   /* after: a target that a queued finalizer reaches stays */
+} varve_weak_when;
 
 /** Visits each reference slot of `object` exactly once through varve_visit / varve_visit_range.
  *  Runs on library threads, several at once, while other objects are half moved: it may read its own object and
@@ -38,7 +47,7 @@ typedef void varve_moved_fn(void *context, varve_object *object, const void *old
 /** One case of a discriminated union. */
 typedef struct varve_union_case {
   uint64_t value;
-  varve_layout layout; /* registered earlier, of any kind; described over the whole object */
+  varve_layout layout; /* registered earlier, of any kind but the weak ones; described over the whole object */
 } varve_union_case;
 
 typedef struct varve_layout_desc {
@@ -48,10 +57,12 @@ typedef struct varve_layout_desc {
 
   size_t bytes; /* least object size, header included; 0: the least that the fields below need */
 
-  const uint32_t *offsets; /* OFFSETS, RECORDS: byte offsets of the slots; copied */
+  const uint32_t *offsets; /* OFFSETS, RECORDS: byte offsets of the slots; WEAK, EPHEMERONS: of strong slots, from 16 to
+                              below `first`; copied */
   size_t offset_count;
 
-  uint32_t first;  /* REF_ARRAY, RECORDS: offset of the first slot or record; 0: 8 */
+  uint32_t first;  /* REF_ARRAY, RECORDS: offset of the first slot or record; 0: 8
+                      WEAK, EPHEMERONS: of the first weak slot or entry, at least 16; 0: 16 */
   uint32_t stride; /* RECORDS: bytes per record, a multiple of 8 */
 
   struct {
@@ -77,6 +88,11 @@ typedef struct varve_layout_desc {
   varve_moved_fn *moved; /* called for objects allocated with this layout that have moved; NULL: nobody is told.
                             Costs another look at the header of everything that moves, whatever its layout */
   bool moved_survivors;  /* also for those that have survived where they were: a look at every survivor */
+
+  struct {
+    varve_weak_when when; /* WEAK */
+    varve_word cleared;   /* what a cleared slot gets; no reference */
+  } weak;                 /* WEAK, EPHEMERONS */
 } varve_layout_desc;
 
 /** Register a layout.

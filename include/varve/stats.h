@@ -32,7 +32,7 @@ typedef struct varve_collection_stats {
   bool emergency;
   uint32_t epochs, epochs_taken; /* all before; the newest so many were collected. Equal: a full collection */
   uint32_t workers;
-  uint64_t stop_ns, mark_ns, plan_ns, slide_ns, release_ns, total_ns; /* total: from request to resume */
+  uint64_t stop_ns, mark_ns, weak_ns, plan_ns, slide_ns, release_ns, total_ns; /* total: from request to resume */
   char slowest[32]; /* the mutator that stopped last; empty when there was no other */
   uint64_t live_before, live_after; /* bytes in use before (allocated blocks), live object bytes after; what is older than the
                                        epochs taken counts as it was when it was last collected */
@@ -53,6 +53,9 @@ typedef struct varve_collection_stats {
   uint64_t large_freed, large_moved;
   uint64_t mark_overflows; /* objects left to a later round because the segment pool was empty */
   uint64_t steals;
+  uint64_t weak_cleared;       /* weak slots (weak.h); */
+  uint64_t ephemerons, ephemerons_cleared; /* entries that were looked at; of them, those whose keys were dead */
+  uint64_t finalizers_queued;  /* finalizers and cleaners (final.h) whose objects were found dead */
   uint64_t next_bytes;  /* in use when the next one comes, as decided at the end; less when external bytes are added */
   const char *next_why; /* the rule that set it: "growth", "square root", "heap-initial", "soft limit", "gc-cpu",
                            "at least what is wanted", "heap-max" or "cache"; a literal */

@@ -18,6 +18,7 @@
 #include "varve/abi.h"
 #include "varve/alloc.h"
 #include "varve/ffi.h"
+#include "varve/final.h"
 #include "varve/fork.h"
 #include "varve/hash.h"
 #include "varve/heap.h"
@@ -30,5 +31,6 @@
 #include "varve/store.h"
 #include "varve/types.h"
 #include "varve/walk.h"
+#include "varve/weak.h"
 
 #endif
