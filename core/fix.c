@@ -41,6 +41,88 @@ static void fix_range_dense(struct fix_hot *hot, varve_word *words, size_t count
   fix_range_stride(hot, words + i, 8, count - i);
 }
 
+/* ---- narrow slots ---- */
+
+static void fix_narrow_now(struct fix_hot *hot, varve_narrow *slot, varve_narrow word) {
+  const struct narrow *code = &hot->fixer->heap->narrow;
+  uint64_t to = forward_moved(&hot->forward, narrow_offset(code, word)) - hot->forward.base;
+  __atomic_store_n(slot, narrow_word(code, to, word), __ATOMIC_RELAXED);
+}
+
+/* As fix(), with a ring of their own, so that the others need not ask how wide a slot is. */
+SCAN_INLINE void fix_narrow(struct fix_hot *hot, varve_narrow *slot, varve_narrow word) {
+  const struct narrow *code = &hot->fixer->heap->narrow;
+  uint64_t offset = narrow_offset(code, word);
+  uint32_t block = (uint32_t)(offset >> VARVE__BLOCK_SHIFT);
+  if (offset >= hot->forward.bytes || !narrow_has_tag(code, word)) return;
+  if (!forward_moves(&hot->forward, block)) return;
+  ++hot->fixed;
+  if (block == hot->last_block) {
+    fix_narrow_now(hot, slot, word);
+    return;
+  }
+  hot->last_block = block;
+  forward_prefetch(&hot->forward, offset);
+  struct fix_narrow_waiting *place = &hot->fixer->narrow_ring[hot->fixer->narrow_at++ % FIX_RING], leaving = *place;
+  *place = (struct fix_narrow_waiting){slot, word};
+  if (VARVE_LIKELY(leaving.slot)) fix_narrow_now(hot, leaving.slot, leaving.word);
+}
+
+static void fix_narrow_found(struct fix_hot *hot, varve_narrow *words, uint64_t found) {
+  for (; found; found &= found - 1) {
+    varve_narrow *slot = words + bits_lowest(found);
+    fix_narrow(hot, slot, __atomic_load_n(slot, __ATOMIC_RELAXED));
+  }
+}
+
+static void fix_narrow_dense(struct fix_hot *hot, varve_narrow *words, size_t count) {
+  const struct narrow *code = &hot->fixer->heap->narrow;
+  struct filter_narrow filter = filter_narrow_open(hot->forward.bytes >> code->shift, code->tag_bits);
+  size_t i = 0;
+  for (; i + FILTER_WORDS <= count; i += FILTER_WORDS) fix_narrow_found(hot, words + i, filter_narrow_words(&filter, words + i));
+  for (; i < count; ++i) fix_narrow(hot, words + i, __atomic_load_n(words + i, __ATOMIC_RELAXED));
+}
+
+static void fix_narrow_stride(struct fix_hot *hot, varve_narrow *base, size_t stride, size_t count,
+                              const uint64_t *bitmap) {
+  for (size_t i = 0; i < count; ++i) {
+    varve_narrow *slot = (varve_narrow *)((char *)base + i * stride);
+    if (bitmap && !(__atomic_load_n(&bitmap[i / 64], __ATOMIC_RELAXED) >> i % 64 & 1)) continue;
+    fix_narrow(hot, slot, __atomic_load_n(slot, __ATOMIC_RELAXED));
+  }
+}
+
+static void narrow_for_fix(struct varve_visitor *visitor, varve_narrow *base, size_t stride, size_t count,
+                           const uint64_t *bitmap) {
+  struct fix_hot hot = fix_open(visitor->context, 0);
+  if (!bitmap && stride == 4) fix_narrow_dense(&hot, base, count);
+  else fix_narrow_stride(&hot, base, stride, count, bitmap);
+  fix_put(&hot);
+}
+
+static void fix_narrow_slots(void *context, varve_narrow *slots, size_t count) {
+  struct fixer *fixer = context;
+  narrow_for_fix(&fixer->visitor, slots, 4, count, NULL);
+}
+
+/* The slots of an object or record of which both masks speak. */
+static void fix_masked(struct fix_hot *hot, const struct varve_layout_entry *layout, varve_word *base) {
+  for (uint64_t mask = layout->mask; mask; mask &= mask - 1)
+    fix(hot, base + bits_lowest(mask), base[bits_lowest(mask)]);
+  fix_narrow_found(hot, (varve_narrow *)base, layout->narrow_mask);
+}
+
+/* The commonest objects with narrow slots. False: it is none. */
+static bool fix_narrow_object(struct fixer *fixer, const struct varve_layout_entry *layout, varve_object *object) {
+  if (layout->kind != VARVE__LAYOUT_NARROW_OFFSETS || !layout->masked || !layout->narrow_masked) return false;
+  struct fix_hot hot = fix_open(fixer, fixer->heap->slot_tags);
+  fix_masked(&hot, layout, (varve_word *)object);
+  fix_put(&hot);
+  return true;
+}
+
+/* ---- wide slots ---- */
+
 static void range_for_fix(struct varve_visitor *visitor, varve_word *base, size_t stride, size_t count,
                           const uint64_t *bitmap, bool ref) {
   struct fixer *fixer = visitor->context;
@@ -58,7 +140,7 @@ static void fix_slots(void *context, varve_word *slots, size_t count) {
 
 void varve__fixer_open(struct fixer *fixer, struct varve_heap *heap) {
   *fixer = (struct fixer){.heap = heap, .last_block = VARVE__NO_BLOCK};
-  fixer->visitor = (struct varve_visitor){.range = range_for_fix, .heap = heap, .context = fixer};
+  fixer->visitor = (struct varve_visitor){.range = range_for_fix, .narrow = narrow_for_fix, .heap = heap, .context = fixer};
 }
 
 void varve__fixer_flush(struct fixer *fixer) {
@@ -67,6 +149,9 @@ void varve__fixer_flush(struct fixer *fixer) {
     struct fix_waiting *waiting = &fixer->ring[i];
     if (waiting->slot) fix_now(&hot, waiting->slot, waiting->word);
     waiting->slot = NULL;
+    struct fix_narrow_waiting *narrow = &fixer->narrow_ring[i];
+    if (narrow->slot) fix_narrow_now(&hot, narrow->slot, narrow->word);
+    narrow->slot = NULL;
   }
   fix_put(&hot);
 }
@@ -74,16 +159,15 @@ void varve__fixer_flush(struct fixer *fixer) {
 void varve__fix_object(struct fixer *fixer, varve_object *object, uint64_t words) {
   const struct varve_layout_table *table = &fixer->heap->layouts;
   const struct varve_layout_entry *layout = &table->entries[varve_object_layout(object)];
-  scan_object(table, layout, (varve_word *)object, words, fix_slots, fixer, &fixer->visitor);
+  if (fix_narrow_object(fixer, layout, object)) return;
+  scan_object(table, layout, (varve_word *)object, words, fix_slots, fix_narrow_slots, fixer, &fixer->visitor);
 }
 
 void varve__fix_stretch(struct fixer *fixer, varve_object *object, const struct varve_layout_entry *layout,
                         uint64_t from, uint64_t to) {
-  uint64_t unit = layout->kind == VARVE_LAYOUT_RECORDS ? layout->stride : 1, first = layout->first;
+  uint64_t unit = scan_unit(layout), first = scan_first(layout), words = varve_object_bytes(object) / 8;
   uint64_t begin = from <= first ? first : first + (from - first + unit - 1) / unit * unit;
-  uint64_t words = varve_object_bytes(object) / 8;
-  if (unit == 1 && begin < to) fix_slots(fixer, (varve_word *)object + begin, to - begin);
-  if (unit > 1)
-    for (uint64_t at = begin; at < to && at + unit <= words; at += unit)
-      scan_records(layout, (varve_word *)object, at, at + unit, fix_slots, fixer);
+  uint64_t end = to <= first ? first : first + (to - first + unit - 1) / unit * unit;
+  if (end > words) end = words;
+  if (begin < end) scan_stretch(layout, (varve_word *)object, begin, end, fix_slots, fix_narrow_slots, fixer);
 }

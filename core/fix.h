@@ -21,6 +21,11 @@ struct fix_waiting {
   varve_word word;
 };
 
+struct fix_narrow_waiting {
+  varve_narrow *slot; /* NULL: nobody */
+  varve_narrow word;
+};
+
 /* One worker's. */
 struct fixer {
   struct varve_heap *heap;
@@ -30,6 +35,8 @@ struct fixer {
   struct varve_visitor visitor;
   unsigned node;        /* of the worker; */
   uint64_t local_words; /* of moved_words: from there */
+  uint32_t narrow_at;
+  struct fix_narrow_waiting narrow_ring[FIX_RING];
 };
 
 /* What loops keep in registers. Functions outside them work on the fixer: fix_put comes before them, fix_get after. */

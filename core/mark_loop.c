@@ -51,6 +51,8 @@ struct hot {
   uint64_t objects, words;
   uint64_t reach;         /* bytes from a header to what is fetched with it */
   bool alone, eager;
+  bool narrow;            /* objects may have narrow slots; */
+  struct narrow code;     /* unless not: how they are read */
   uint8_t clear;          /* flags to clear in what survives (A3); 0: nothing will be remembered */
 };
 
@@ -77,11 +79,12 @@ SCAN_INLINE void learn(struct hot *hot) {
   hot->eager = hot->worker->eager;
 }
 
-SCAN_INLINE struct hot open_hot(struct mark_worker *worker, uint32_t tags, bool alone) {
+SCAN_INLINE struct hot open_hot(struct mark_worker *worker, uint32_t tags, bool alone, bool narrow) {
   const struct varve_heap *heap = worker->heap;
   struct hot hot = {.worker = worker, .base = heap->space.base, .bytes = heap->space.bytes, .tags = tags,
-                    .bitmap = heap->space.bitmap, .layouts = heap->layouts.entries, .alone = alone,
+                    .bitmap = heap->space.bitmap, .layouts = heap->layouts.entries, .alone = alone, .narrow = narrow,
                     .clear = heap->ages.on && !heap->ages.next_asleep ? VARVE__FLAGS_REMEMBERED : 0};
+  if (narrow) hot.code = heap->narrow;
   get(&hot);
   learn(&hot);
   return hot;
@@ -176,13 +179,12 @@ static void mark_child_slow(struct mark_worker *worker, uint64_t index) {
   else varve__mark_defer(worker, index);
 }
 
-/* Let the word enter the first ring, if it is a reference; the child that leaves may take one entry of room. While the
- * stack is empty its header will be wanted at once, so it is fetched together with the bitmap word. */
-SCAN_INLINE void enter(struct hot *hot, varve_word word) {
-  uint64_t offset = word - hot->base, index = offset >> 3, *place;
-  if (offset >= hot->bytes || !(hot->tags >> (word & 7) & 1)) return;
+/* Let the child at the offset enter the first ring; the one that leaves may take one entry of room. While the stack is
+ * empty its header will be wanted at once, so it is fetched together with the bitmap word. */
+SCAN_INLINE void admit(struct hot *hot, uint64_t offset, uint64_t address) {
+  uint64_t index = offset >> 3, *place;
   __builtin_prefetch(&hot->bitmap[index >> 6], 1);
-  if (hot->top == hot->low) __builtin_prefetch((const void *)word);
+  if (hot->top == hot->low) __builtin_prefetch((const void *)address);
   place = &hot->worker->children[hot->tail++ % MARK_TEST_RING];
   uint64_t leaving = *place;
   *place = index;
@@ -190,14 +192,34 @@ SCAN_INLINE void enter(struct hot *hot, varve_word word) {
   else mark_child(hot, leaving);
 }
 
-static __attribute__((noinline)) void enter_slow(struct mark_worker *worker, varve_word word, uint32_t tags) {
-  if (!heap_is_reference(worker->heap, word, tags)) return;
-  uint64_t index = space_word(&worker->heap->space, word);
+/* The word, if it is a reference. */
+SCAN_INLINE void enter(struct hot *hot, varve_word word) {
+  uint64_t offset = word - hot->base;
+  if (offset >= hot->bytes || !(hot->tags >> (word & 7) & 1)) return;
+  admit(hot, offset, word);
+}
+
+SCAN_INLINE void enter_narrow(struct hot *hot, varve_narrow word) {
+  uint64_t offset = narrow_offset(&hot->code, word);
+  if (offset >= hot->bytes || !narrow_has_tag(&hot->code, word)) return;
+  admit(hot, offset, hot->base + offset);
+}
+
+static void admit_slow(struct mark_worker *worker, uint64_t index) {
   __builtin_prefetch(&worker->heap->space.bitmap[index >> 6], 1);
   uint64_t *place = &worker->children[worker->waiting_tail++ % MARK_TEST_RING], leaving = *place;
   *place = index;
   if (worker->waiting < MARK_TEST_RING) ++worker->waiting;
   else mark_child_slow(worker, leaving);
+}
+
+static __attribute__((noinline)) void enter_slow(struct mark_worker *worker, varve_word word, uint32_t tags) {
+  if (heap_is_reference(worker->heap, word, tags)) admit_slow(worker, space_word(&worker->heap->space, word));
+}
+
+static __attribute__((noinline)) void enter_narrow_slow(struct mark_worker *worker, varve_narrow word) {
+  const struct varve_heap *heap = worker->heap;
+  if (heap_is_narrow_reference(heap, word)) admit_slow(worker, narrow_offset(&heap->narrow, word) / 8);
 }
 
 /* All children leave the first ring. */
@@ -232,10 +254,70 @@ SCAN_INLINE bool make_room(struct hot *hot, size_t entries) {
   return room;
 }
 
+/* ---- narrow slots ---- */
+
+/* Neighbouring words. */
+SCAN_INLINE void enter_narrow_dense_as(struct mark_worker *worker, const varve_narrow *words, size_t count, bool alone) {
+  struct hot hot = open_hot(worker, 0, alone, true);
+  struct filter_narrow filter = filter_narrow_open(hot.bytes >> hot.code.shift, hot.code.tag_bits);
+  size_t i = 0;
+  for (; i + FILTER_WORDS <= count; i += FILTER_WORDS) {
+    uint64_t found = filter_narrow_words(&filter, words + i);
+    if (!found) continue;
+    if (!make_room(&hot, bits_count(found))) break;
+    for (; found; found &= found - 1) enter_narrow(&hot, words[i + bits_lowest(found)]);
+  }
+  close_hot(&hot);
+  for (; i < count; ++i) enter_narrow_slow(worker, words[i]);
+}
+
+static __attribute__((noinline)) void enter_narrow_dense(struct mark_worker *worker, const varve_narrow *words,
+                                                         size_t count) {
+  if (worker->alone) enter_narrow_dense_as(worker, words, count, true);
+  else enter_narrow_dense_as(worker, words, count, false);
+}
+
+static void enter_narrow_slots(void *context, varve_narrow *slots, size_t count) {
+  struct mark_worker *worker = context;
+#ifdef VARVE_PLANT_MISSED_NARROW_SLOT
+  if (count > 2) --count;
+#endif
+  if (count >= FILTER_WORDS) enter_narrow_dense(worker, slots, count);
+  else
+    for (size_t i = 0; i < count; ++i) enter_narrow_slow(worker, slots[i]);
+}
+
+void varve__mark_slot_narrow(struct varve_visitor *visitor, varve_narrow *base, size_t stride, size_t count,
+                             const uint64_t *bitmap) {
+  struct mark_worker *worker = visitor->context;
+  if (!bitmap && stride == 4) {
+    enter_narrow_slots(worker, base, count);
+    return;
+  }
+  for (size_t i = 0; i < count; ++i)
+    if (!bitmap || __atomic_load_n(&bitmap[i / 64], __ATOMIC_RELAXED) >> i % 64 & 1)
+      enter_narrow_slow(worker, *(varve_narrow *)((char *)base + i * stride));
+}
+
+/* As varve__mark_root_range. */
+void varve__mark_root_narrow(struct varve_visitor *visitor, varve_narrow *base, size_t stride, size_t count,
+                             const uint64_t *bitmap) {
+  struct mark_worker *worker = visitor->context;
+  for (size_t from = 0; from < count; from += ROOT_WORDS) {
+    size_t some = count - from < ROOT_WORDS ? count - from : ROOT_WORDS;
+    varve__mark_slot_narrow(visitor, (varve_narrow *)((char *)base + from * stride), stride, some,
+                            bitmap ? bitmap + from / 64 : NULL);
+    if (!deque_is_empty(&worker->deque) || !mark_has_room(worker)) varve__mark_drain(worker);
+  }
+  varve__mark_drain(worker);
+}
+
+/* ---- wide slots ---- */
+
 /* Neighbouring words. Which of them are references cannot be predicted, so that is no branch. */
 SCAN_INLINE void enter_dense_as(struct mark_worker *worker, const varve_word *words, size_t count, uint32_t tags,
                                 bool alone) {
-  struct hot hot = open_hot(worker, tags, alone);
+  struct hot hot = open_hot(worker, tags, alone, false);
   struct filter filter = filter_open(hot.base, hot.bytes);
   size_t i = 0;
   for (; i + FILTER_WORDS <= count; i += FILTER_WORDS) {
@@ -307,7 +389,7 @@ static __attribute__((noinline)) void scan_array(struct mark_worker *worker, uin
   for (bool left = false; piece < pieces && !left; ++piece) {
     left = piece + 1 < pieces && mark_has_room(worker);
     if (left) worker->current->entries[worker->current->count++] = index | (piece + 1) << MARK_PIECE_SHIFT;
-    scan_piece(layout, (varve_word *)object, words, piece, unit, enter_slots, worker);
+    scan_piece(layout, (varve_word *)object, words, piece, unit, enter_slots, enter_narrow_slots, worker);
   }
 }
 
@@ -318,7 +400,19 @@ static __attribute__((noinline)) void scan(struct mark_worker *worker, varve_obj
   if (words > 2 * PIECE_WORDS_MIN && scan_divisible(layout))
     scan_array(worker, space_word(&heap->space, (uint64_t)(uintptr_t)object), 0);
   else
-    scan_object(&heap->layouts, layout, (varve_word *)object, words, enter_slots, worker, &worker->visitor);
+    scan_object(&heap->layouts, layout, (varve_word *)object, words, enter_slots, enter_narrow_slots, worker,
+                &worker->visitor);
+}
+
+/* An object with few slots, some of them narrow. False: it is none. */
+SCAN_INLINE bool scan_narrow(struct hot *hot, const struct varve_layout_entry *layout, varve_object *object) {
+  if (layout->kind != VARVE__LAYOUT_NARROW_OFFSETS || !layout->masked || !layout->narrow_masked) return false;
+  if (!make_room(hot, layout->offset_count + layout->narrow_count)) return false;
+  for (uint64_t mask = layout->mask; mask; mask &= mask - 1)
+    enter(hot, ((varve_word *)object)[bits_lowest(mask)]);
+  for (uint64_t mask = layout->narrow_mask; mask; mask &= mask - 1)
+    enter_narrow(hot, ((varve_narrow *)object)[bits_lowest(mask)]);
+  return true;
 }
 
 SCAN_INLINE void scan_hot(struct hot *hot, varve_object *object, uint64_t words) {
@@ -329,6 +423,7 @@ SCAN_INLINE void scan_hot(struct hot *hot, varve_object *object, uint64_t words)
       enter(hot, ((varve_word *)object)[bits_lowest(mask)]);
     return;
   }
+  if (hot->narrow && scan_narrow(hot, layout, object)) return;
   put(hot);
   scan(hot->worker, object, words);
   get(hot);
@@ -449,8 +544,8 @@ SCAN_INLINE void fetch(const struct hot *hot, uint64_t entry) {
   __builtin_prefetch(&hot->bitmap[index >> 6], 1);
 }
 
-SCAN_INLINE void drain_as(struct mark_worker *worker, bool alone) {
-  struct hot hot = open_hot(worker, worker->heap->slot_tags, alone);
+SCAN_INLINE void drain_as(struct mark_worker *worker, bool alone, bool narrow) {
+  struct hot hot = open_hot(worker, worker->heap->slot_tags, alone, narrow);
   uint64_t ring[RING];
   uint32_t head = 0, tail = 0, chores = CHORE_OBJECTS;
   for (;;) {
@@ -476,7 +571,14 @@ SCAN_INLINE void drain_as(struct mark_worker *worker, bool alone) {
   close_hot(&hot);
 }
 
+/* A loop of their own for heaps with narrow slots, so that it costs the others nothing. */
+static __attribute__((noinline)) void drain_narrow(struct mark_worker *worker) {
+  if (worker->alone) drain_as(worker, true, true);
+  else drain_as(worker, false, true);
+}
+
 void varve__mark_drain(struct mark_worker *worker) {
-  if (worker->alone) drain_as(worker, true);
-  else drain_as(worker, false);
+  if (VARVE_UNLIKELY(worker->heap->narrow.on)) drain_narrow(worker);
+  else if (worker->alone) drain_as(worker, true, false);
+  else drain_as(worker, false, false);
 }
