@@ -136,7 +136,7 @@ struct line {
   void *words;
   uint64_t which; /* words of it that are in use */
   uint8_t *note;
-  bool whole;     /* eight neighbouring words: all may be read */
+  bool whole;     /* eight neighbouring wide words: all may be read */
 };
 
 /* Those that were fetched last wait in a ring. */
@@ -209,7 +209,7 @@ static void add_array_line(struct lines *lines, struct root_table *table, size_t
   size_t from = line_begin(table, line), count = line_begin(table, line + 1) - from;
   if (!count) return;
   struct line one = {(char *)table->base + from * table->stride, cut_bits(table->bitmap, from, count),
-                     &table->lines->note[line], table->stride == 8 && count == LINE_WORDS};
+                     &table->lines->note[line], !table->narrow && table->stride == 8 && count == LINE_WORDS};
   add_line(lines, one, count);
 }
 

@@ -219,27 +219,29 @@ static void both_widths_and_tags_across_moves(void **unused) {
   (void)unused;
   struct world world;
   open_world(&world, STRICT);
-  VARVE_FRAME(f, world.api.me, head, leaf);
-  for (uint32_t i = 0; i < 3000; ++i) {
-    f.leaf = api_pair(&world.api, i, NULL, NULL);
-    f.head = new_mixed(&world, i, &f.head, &f.leaf, &f.leaf);
-    if (i % 100 == 0) api_collect(&world.api, NULL);
-  }
-  uint32_t right = mixed_at(f.head)->right, bait = mixed_at(f.head)->bait;
-  uintptr_t before = (uintptr_t)mixed_at(f.head);
-  f.leaf = 0;
-  for (int i = 0; i < 3; ++i) api_collect(&world.api, NULL);
-  assert_int_not_equal(before, (uintptr_t)mixed_at(f.head));
-  assert_int_equal(mixed_at(f.head)->right, right);
-  assert_int_equal(mixed_at(f.head)->bait, bait);
-  varve_word at = f.head;
-  for (uint32_t i = 3000; i--;) {
-    struct mixed *mixed = mixed_at(at);
-    assert_int_equal(mixed->number, i);
-    assert_int_equal(pair_of(mixed->middle)->number, i);
-    if (i) assert_int_equal(varve_narrow_tag_of(&world.coding, mixed->left), tags[i % 3]);
-    else assert_int_equal(mixed->left, 0);
-    at = varve_tag(object_at(&world, mixed->left), 0);
+  {
+    VARVE_FRAME(f, world.api.me, head, leaf);
+    for (uint32_t i = 0; i < 3000; ++i) {
+      f.leaf = api_pair(&world.api, i, NULL, NULL);
+      f.head = new_mixed(&world, i, &f.head, &f.leaf, &f.leaf);
+      if (i % 100 == 0) api_collect(&world.api, NULL);
+    }
+    uint32_t right = mixed_at(f.head)->right, bait = mixed_at(f.head)->bait;
+    uintptr_t before = (uintptr_t)mixed_at(f.head);
+    f.leaf = 0;
+    for (int i = 0; i < 3; ++i) api_collect(&world.api, NULL);
+    assert_int_not_equal(before, (uintptr_t)mixed_at(f.head));
+    assert_int_equal(mixed_at(f.head)->right, right);
+    assert_int_equal(mixed_at(f.head)->bait, bait);
+    varve_word at = f.head;
+    for (uint32_t i = 3000; i--;) {
+      struct mixed *mixed = mixed_at(at);
+      assert_int_equal(mixed->number, i);
+      assert_int_equal(pair_of(mixed->middle)->number, i);
+      if (i) assert_int_equal(varve_narrow_tag_of(&world.coding, mixed->left), tags[i % 3]);
+      else assert_int_equal(mixed->left, 0);
+      at = varve_tag(object_at(&world, mixed->left), 0);
+    }
   }
   api_close(&world.api);
 }
@@ -278,6 +280,7 @@ static void arrays_of_all_sizes(void **unused) {
   for (size_t o = 0; o < 3; ++o) {
     struct world world;
     open_world(&world, options[o]);
+    {
     VARVE_FRAME_ARRAY(f, world.api.me, 10);
     for (size_t i = 0; i < 10; ++i) {
       void *array = varve_ffi_alloc(world.api.me, world.array, bytes[i]);
@@ -289,6 +292,7 @@ static void arrays_of_all_sizes(void **unused) {
       for (size_t i = 0; i < 10; ++i) check_array(&world, f.slot[i], (varve_object_bytes(varve_untag(f.slot[i])) - 12) / 4);
       api_collect(&world.api, NULL);
       api_sound(&world.api);
+    }
     }
     api_close(&world.api);
   }
@@ -359,22 +363,24 @@ static void traced_narrow_slots(void **unused) {
   open_world(&world, STRICT);
   varve_layout layout = api_layout(world.api.heap, &(varve_layout_desc){.name = "traced", .kind = VARVE_LAYOUT_TRACE,
                                                                         .trace = trace, .bytes = 16});
-  VARVE_FRAME(f, world.api.me, traced, pair);
-  const uint32_t counts[] = {0, 1, 7, 400, 20000};
-  for (size_t c = 0; c < 5; ++c) {
-    f.traced = varve_tag(varve_alloc(world.api.me, layout, sizeof(struct traced) + counts[c] * 4), 0);
-    ((struct traced *)varve_untag(f.traced))->count = counts[c];
-    api_collect(&world.api, NULL);
-    for (uint32_t i = 0; i < counts[c]; ++i) {
-      f.pair = api_pair(&world.api, i, NULL, NULL);
+  {
+    VARVE_FRAME(f, world.api.me, traced, pair);
+    const uint32_t counts[] = {0, 1, 7, 400, 20000};
+    for (size_t c = 0; c < 5; ++c) {
+      f.traced = varve_tag(varve_alloc(world.api.me, layout, sizeof(struct traced) + counts[c] * 4), 0);
+      ((struct traced *)varve_untag(f.traced))->count = counts[c];
+      api_collect(&world.api, NULL);
+      for (uint32_t i = 0; i < counts[c]; ++i) {
+        f.pair = api_pair(&world.api, i, NULL, NULL);
+        struct traced *traced = (struct traced *)varve_untag(f.traced);
+        varve_store_narrow(world.api.me, traced, &traced->slots[i], narrow_of(&world, f.pair, TAG));
+      }
+      api_collect_newest(&world.api, NULL);
+      api_collect(&world.api, NULL);
       struct traced *traced = (struct traced *)varve_untag(f.traced);
-      varve_store_narrow(world.api.me, traced, &traced->slots[i], narrow_of(&world, f.pair, TAG));
+      for (uint32_t i = 0; i < counts[c]; ++i)
+        assert_int_equal(((struct pair *)object_at(&world, traced->slots[i]))->number, i);
     }
-    api_collect_newest(&world.api, NULL);
-    api_collect(&world.api, NULL);
-    struct traced *traced = (struct traced *)varve_untag(f.traced);
-    for (uint32_t i = 0; i < counts[c]; ++i)
-      assert_int_equal(((struct pair *)object_at(&world, traced->slots[i]))->number, i);
   }
   api_close(&world.api);
 }
@@ -498,28 +504,30 @@ static void damage_is_found(void **unused) {
   struct world world;
   varve_error error = {0};
   open_world(&world, "heap-max=32m,narrow=1,narrow-tags=546,poison=1");
-  VARVE_FRAME(f, world.api.me, head, none);
-  f.head = api_pair(&world.api, 1, NULL, NULL);
-  f.head = new_mixed(&world, 1, &f.head, &f.none, &f.none);
-  struct mixed *mixed = mixed_at(f.head);
-  varve_narrow good = mixed->left;
-  api_sound(&world.api);
-  mixed->left = good + 16; /* the next granule: inside the pair */
-  assert_int_equal(varve_verify(world.api.me, &error), VARVE_CORRUPT);
-  assert_non_null(strstr(error.detail, "no object starts"));
-  mixed->left = 0xdeadbeef;
-  assert_int_equal(varve_verify(world.api.me, &error), VARVE_CORRUPT);
-  assert_non_null(strstr(error.detail, "poison"));
-  mixed->left = good;
-  api_sound(&world.api);
-  f.none = f.head;
-  api_collect(&world.api, NULL);
-  varve_word young = api_pair(&world.api, 2, NULL, NULL);
-  mixed_at(f.head)->right = narrow_of(&world, young, TAG); /* past the interface: an old object refers to a new one */
-  assert_int_equal(varve_verify(world.api.me, &error), VARVE_CORRUPT);
-  assert_non_null(strstr(error.detail, "without barrier"));
-  mixed_at(f.head)->right = 0;
-  api_sound(&world.api);
+  {
+    VARVE_FRAME(f, world.api.me, head, none);
+    f.head = api_pair(&world.api, 1, NULL, NULL);
+    f.head = new_mixed(&world, 1, &f.head, &f.none, &f.none);
+    struct mixed *mixed = mixed_at(f.head);
+    varve_narrow good = mixed->left;
+    api_sound(&world.api);
+    mixed->left = good + 16; /* the next granule: inside the pair */
+    assert_int_equal(varve_verify(world.api.me, &error), VARVE_CORRUPT);
+    assert_non_null(strstr(error.detail, "no object starts"));
+    mixed->left = 0xdeadbeef;
+    assert_int_equal(varve_verify(world.api.me, &error), VARVE_CORRUPT);
+    assert_non_null(strstr(error.detail, "poison"));
+    mixed->left = good;
+    api_sound(&world.api);
+    f.none = f.head;
+    api_collect(&world.api, NULL);
+    varve_word young = api_pair(&world.api, 2, NULL, NULL);
+    mixed_at(f.head)->right = narrow_of(&world, young, TAG); /* past the interface: an old object refers to a new one */
+    assert_int_equal(varve_verify(world.api.me, &error), VARVE_CORRUPT);
+    assert_non_null(strstr(error.detail, "without barrier"));
+    mixed_at(f.head)->right = 0;
+    api_sound(&world.api);
+  }
   api_close(&world.api);
 }
 
