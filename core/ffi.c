@@ -79,12 +79,17 @@ bool varve_ffi_ref_cas(varve_mutator *mutator, varve_refs *refs, varve_word *slo
 
 /* ---- narrow words ------------------------------------------------------------------------------------------ */
 
+varve_status varve_ffi_narrow_coding_get(const varve_heap *heap, varve_narrow_coding *out) {
+  return varve_narrow_coding_of(heap, 0, out);
+}
+
+/* The granule is the coding's, not this file's. */
 varve_narrow varve_ffi_narrow_tag(const varve_narrow_coding *coding, const void *object, unsigned tag) {
-  return varve_narrow_tag(coding, object, tag);
+  return (varve_narrow)(((uintptr_t)object - coding->base) >> coding->shift) << coding->tag_bits | tag;
 }
 
 varve_object *varve_ffi_narrow_untag(const varve_narrow_coding *coding, varve_narrow word) {
-  return varve_narrow_untag(coding, word);
+  return (varve_object *)(uintptr_t)(coding->base + ((uint64_t)(word >> coding->tag_bits) << coding->shift));
 }
 
 unsigned varve_ffi_narrow_tag_of(const varve_narrow_coding *coding, varve_narrow word) {

@@ -148,9 +148,10 @@ varve_status varve_heap_destroy(varve_heap *heap) {
 
 const varve_options *varve_heap_options(const varve_heap *heap) { return &heap->options; }
 
-varve_status varve_narrow_coding_get(const varve_heap *heap, varve_narrow_coding *out) {
+varve_status varve_narrow_coding_of(const varve_heap *heap, unsigned compiled, varve_narrow_coding *out) {
   const struct narrow *n = &heap->narrow;
-  if (!n->on) return VARVE_OPTION;
+  unsigned granule = compiled & 0xff, bits = compiled >> 8;
+  if (!n->on || (granule && granule != heap->options.granule) || (bits && bits != n->tag_bits + 1u)) return VARVE_OPTION;
   *out = (varve_narrow_coding){heap->space.base - ((uint64_t)1 << n->shift), n->tag_bits, n->shift};
   return VARVE_OK;
 }

@@ -31,6 +31,7 @@ VARVE_API varve_word varve_ffi_ref_exchange(varve_mutator *mutator, varve_refs *
                                             varve_word word);
 VARVE_API bool varve_ffi_ref_cas(varve_mutator *mutator, varve_refs *refs, varve_word *slot, varve_word *expected,
                                  varve_word word);
+VARVE_API varve_status varve_ffi_narrow_coding_get(const varve_heap *heap, varve_narrow_coding *out);
 VARVE_API varve_narrow varve_ffi_narrow_tag(const varve_narrow_coding *coding, const void *object, unsigned tag);
 VARVE_API varve_object *varve_ffi_narrow_untag(const varve_narrow_coding *coding, varve_narrow word);
 VARVE_API unsigned varve_ffi_narrow_tag_of(const varve_narrow_coding *coding, varve_narrow word);

@@ -34,24 +34,44 @@ typedef struct varve_narrow_coding {
   uint32_t shift;    /* bytes of a granule, as a power of two: 3 or 4 */
 } varve_narrow_coding;
 
+/* The inline functions take the granule from VARVE_GRANULE. A host whose heaps all have the same narrow-tag-bits may compile with
+ * -DVARVE_NARROW_TAG_BITS=4 (say): shifts by constants are cheaper. */
+#define VARVE_NARROW_SHIFT (VARVE_GRANULE == 16 ? 4u : 3u)
+#ifdef VARVE_NARROW_TAG_BITS
+#define VARVE_NARROW_BITS_(coding) ((void)(coding), (uint32_t)(VARVE_NARROW_TAG_BITS))
+#define VARVE_NARROW_COMPILED_ (VARVE_GRANULE | ((VARVE_NARROW_TAG_BITS) + 1u) << 8)
+#else
+#define VARVE_NARROW_BITS_(coding) ((coding)->tag_bits)
+#define VARVE_NARROW_COMPILED_ VARVE_GRANULE
+#endif
+
+/** What varve_narrow_coding_get calls; `compiled`: the caller's VARVE_GRANULE, and (VARVE_NARROW_TAG_BITS + 1) << 8. Of
+ *  either 0: not checked. */
+VARVE_API varve_status varve_narrow_coding_of(const varve_heap *heap, unsigned compiled, varve_narrow_coding *out);
+
 /** Get a heap's coding.
- * @return VARVE_OK; VARVE_OPTION when the heap was created without narrow=1 (nothing is written then).
+ * @return VARVE_OK; VARVE_OPTION when the heap was created without narrow=1, or with another granule or other tag bits than
+ *         the caller is compiled for (nothing is written then).
  * @threads any. */
-VARVE_API varve_status varve_narrow_coding_get(const varve_heap *heap, varve_narrow_coding *out);
+static inline varve_status varve_narrow_coding_get(const varve_heap *heap, varve_narrow_coding *out) {
+  return varve_narrow_coding_of(heap, VARVE_NARROW_COMPILED_, out);
+}
 
 /** The narrow word for an object, not NULL, with a tag below 2^tag_bits. */
 static inline varve_narrow varve_narrow_tag(const varve_narrow_coding *coding, const void *object, unsigned tag) {
-  return (varve_narrow)(((uintptr_t)object - coding->base) >> coding->shift) << coding->tag_bits | tag;
+  uint64_t index = ((uintptr_t)object - coding->base) >> VARVE_NARROW_SHIFT;
+  return (varve_narrow)index << VARVE_NARROW_BITS_(coding) | tag;
 }
 
 /** The object a narrow word points to, for a word known to be a reference. */
 static inline varve_object *varve_narrow_untag(const varve_narrow_coding *coding, varve_narrow word) {
-  return (varve_object *)(uintptr_t)(coding->base + ((uint64_t)(word >> coding->tag_bits) << coding->shift));
+  uint64_t index = word >> VARVE_NARROW_BITS_(coding);
+  return (varve_object *)(uintptr_t)(coding->base + (index << VARVE_NARROW_SHIFT));
 }
 
 /** The tag of a narrow word. */
 static inline unsigned varve_narrow_tag_of(const varve_narrow_coding *coding, varve_narrow word) {
-  return word & ((1u << coding->tag_bits) - 1);
+  return word & ((1u << VARVE_NARROW_BITS_(coding)) - 1);
 }
 
 /* The library takes the address of a narrow slot for what is noted; it never reads a 64-bit word there. */

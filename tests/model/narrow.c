@@ -232,7 +232,7 @@ static uintptr_t check_word(struct player *player, const void *slot, bool narrow
     return 0;
   }
   if (tag != edge->word) die(player, "%s has tag %" PRIu64 ", not %" PRIu64, where, tag, edge->word);
-  uintptr_t at = (uintptr_t)(narrow ? varve_narrow_untag(coding, (varve_narrow)word) : varve_untag(word));
+  uintptr_t at = (uintptr_t)(narrow ? varve_ffi_narrow_untag(coding, (varve_narrow)word) : varve_untag(word));
   uint32_t id = *(const uint32_t *)(at + 8);
   if (id != edge->target->id) die(player, "%s leads to object %u, not %u", where, id, edge->target->id);
   return at;
@@ -242,7 +242,7 @@ static uintptr_t check_word(struct player *player, const void *slot, bool narrow
 static uint64_t encode(struct player *player, bool narrow, struct edge *edge, uintptr_t address) {
   if (!edge->target) return edge->word;
   edge->word = narrow ? some_tag(player) : 0;
-  return narrow ? varve_narrow_tag(&player->model->coding, (void *)address, (unsigned)edge->word) : address;
+  return narrow ? varve_ffi_narrow_tag(&player->model->coding, (void *)address, (unsigned)edge->word) : address;
 }
 
 /* ---- roots ------------------------------------------------------------------------------------------------------- */
@@ -483,7 +483,7 @@ struct note {
 static void read_note(struct player *player, varve_narrow word) {
   const struct model *model = player->model;
   if (!word) return;
-  const struct note *note = (const struct note *)varve_narrow_untag(&model->coding, word);
+  const struct note *note = (const struct note *)varve_ffi_narrow_untag(&model->coding, word);
   if (note->check != (uint32_t)(note->number * 2654435761u) || note->tag != varve_narrow_tag_of(&model->coding, word))
     die(player, "note %#x: number %" PRIu64 ", check %u, tag %u", word, note->number, note->check, note->tag);
 }
@@ -495,7 +495,7 @@ static void pass_note(struct player *player) {
   if (note) {
     *note = (struct note){note->header, random_next(&player->random), 0, some_tag(player)};
     note->check = (uint32_t)(note->number * 2654435761u);
-    word = varve_narrow_tag(&model->coding, note, note->tag);
+    word = varve_ffi_narrow_tag(&model->coding, note, note->tag);
   }
   old = varve_ref_load_narrow(slot);
   read_note(player, old);
@@ -551,7 +551,7 @@ static void open_heap(struct model *model, const char *heap, const char *workers
   varve_options_init(&model->options);
   if (varve_options_parse(&model->options, list, &error) != VARVE_OK ||
       varve_heap_create(&model->options, &model->heap, &error) != VARVE_OK ||
-      varve_narrow_coding_get(model->heap, &model->coding) != VARVE_OK) {
+      varve_ffi_narrow_coding_get(model->heap, &model->coding) != VARVE_OK) {
     fprintf(stderr, "%s: %s\n", list, error.detail);
     exit(2);
   }

@@ -84,21 +84,37 @@ static void all_addresses_are_reached(void **unused) {
     snprintf(list, sizeof list, "heap-initial=4m,narrow=1,narrow-tag-bits=%u,heap-max=%llu", bits,
              (unsigned long long)largest(bits, 8));
     api_open(&api, list);
-    assert_int_equal(varve_narrow_coding_get(api.heap, &coding), VARVE_OK);
+    assert_int_equal(varve_ffi_narrow_coding_get(api.heap, &coding), VARVE_OK);
     uint64_t base = api.heap->space.base, bytes = api.heap->space.bytes;
     const uint64_t offsets[] = {0, 8, bytes / 2, bytes - 16, bytes - 8};
     for (size_t i = 0; i < sizeof offsets / sizeof *offsets; ++i) {
       unsigned tag = (1u << bits) - 1;
-      varve_narrow word = varve_narrow_tag(&coding, (void *)(base + offsets[i]), tag);
-      assert_ptr_equal(varve_narrow_untag(&coding, word), base + offsets[i]);
+      varve_narrow word = varve_ffi_narrow_tag(&coding, (void *)(base + offsets[i]), tag);
+      assert_ptr_equal(varve_ffi_narrow_untag(&coding, word), base + offsets[i]);
       assert_int_equal(varve_narrow_tag_of(&coding, word), tag);
       assert_int_equal(narrow_offset(&api.heap->narrow, word), offsets[i]);
       assert_int_equal(narrow_word(&api.heap->narrow, offsets[i], tag), word);
       assert_int_not_equal(word >> bits, 0);
+      assert_int_equal(varve_narrow_tag(&coding, (void *)(base + offsets[i]), tag), word);
+      assert_ptr_equal(varve_narrow_untag(&coding, word), base + offsets[i]);
     }
     for (unsigned tag = 0; tag < 1u << bits; ++tag) assert_false(heap_is_narrow_reference(api.heap, tag));
     api_close(&api);
   }
+}
+
+/* What inline functions were compiled for is checked. */
+static void codings_for_other_hosts_are_refused(void **unused) {
+  (void)unused;
+  struct api api;
+  varve_narrow_coding coding = {7, 7, 7};
+  api_open(&api, "heap-max=8m,narrow=1,granule=16,narrow-tag-bits=0");
+  assert_int_equal(varve_narrow_coding_get(api.heap, &coding), VARVE_OPTION);
+  assert_int_equal(varve_narrow_coding_of(api.heap, 16 | 5 << 8, &coding), VARVE_OPTION);
+  assert_int_equal(coding.base, 7);
+  assert_int_equal(varve_narrow_coding_of(api.heap, 16 | 1 << 8, &coding), VARVE_OK);
+  assert_int_equal(coding.shift, 4);
+  api_close(&api);
 }
 
 static void without_the_option_nothing_is_narrow(void **unused) {
@@ -110,7 +126,7 @@ static void without_the_option_nothing_is_narrow(void **unused) {
   varve_error error = {0};
   varve_narrow words[4] = {0};
   api_open(&api, "heap-max=8m");
-  assert_int_equal(varve_narrow_coding_get(api.heap, &coding), VARVE_OPTION);
+  assert_int_equal(varve_ffi_narrow_coding_get(api.heap, &coding), VARVE_OPTION);
   assert_int_equal(coding.base, 7);
   varve_layout_desc array = {.kind = VARVE_LAYOUT_REF_ARRAY, .narrow = true};
   assert_int_equal(varve_layout_register(api.heap, &array, &layout, &error), VARVE_LAYOUT);
@@ -183,7 +199,7 @@ struct world {
 
 static void open_world(struct world *world, const char *options) {
   api_open(&world->api, options);
-  assert_int_equal(varve_narrow_coding_get(world->api.heap, &world->coding), VARVE_OK);
+  assert_int_equal(varve_ffi_narrow_coding_get(world->api.heap, &world->coding), VARVE_OK);
   world->mixed = api_layout(world->api.heap, &(varve_layout_desc){
     .name = "mixed", .kind = VARVE_LAYOUT_OFFSETS, WIDE(offsetof(struct mixed, middle)),
     NARROW(offsetof(struct mixed, right), offsetof(struct mixed, left))});
@@ -194,11 +210,11 @@ static void open_world(struct world *world, const char *options) {
 }
 
 static varve_narrow narrow_of(const struct world *world, varve_word word, unsigned tag) {
-  return word ? varve_narrow_tag(&world->coding, varve_untag(word), tag) : 0;
+  return word ? varve_ffi_narrow_tag(&world->coding, varve_untag(word), tag) : 0;
 }
 
 static varve_object *object_at(const struct world *world, varve_narrow word) {
-  return varve_narrow_untag(&world->coding, word);
+  return varve_ffi_narrow_untag(&world->coding, word);
 }
 
 static varve_word new_mixed(struct world *world, uint32_t number, const varve_word *left, const varve_word *middle,
@@ -206,7 +222,7 @@ static varve_word new_mixed(struct world *world, uint32_t number, const varve_wo
   struct mixed *mixed = varve_alloc_uninit(world->api.me, world->mixed, sizeof *mixed);
   assert_non_null(mixed);
   mixed->number = number;
-  mixed->bait = varve_narrow_tag(&world->coding, mixed, TAG) - 16; /* the granule before it */
+  mixed->bait = varve_ffi_narrow_tag(&world->coding, mixed, TAG) - 16; /* the granule before it */
   varve_init_narrow(world->api.me, mixed, &mixed->left, narrow_of(world, *left, tags[number % 3]));
   varve_init(world->api.me, mixed, &mixed->middle, *middle);
   varve_init_narrow(world->api.me, mixed, &mixed->right, narrow_of(world, *right, 3)); /* 3 means no reference */
@@ -556,6 +572,7 @@ int main(void) {
       cmocka_unit_test(a_heap_beyond_the_index_is_refused),
       cmocka_unit_test(tags_fit_their_bits),
       cmocka_unit_test(all_addresses_are_reached),
+      cmocka_unit_test(codings_for_other_hosts_are_refused),
       cmocka_unit_test(without_the_option_nothing_is_narrow),
       cmocka_unit_test(malformed_layouts_are_refused),
       cmocka_unit_test(both_widths_and_tags_across_moves),
