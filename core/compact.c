@@ -67,13 +67,13 @@ SCAN_INLINE void fetch_sparse(const struct varve_space *space, uint32_t block) {
 }
 
 /* A SMALL block's objects in order; the rank is kept along the way. */
-static void slide_block(struct fixer *fixer, uint32_t block) {
+SCAN_INLINE void slide_block_as(struct fixer *fixer, uint32_t block, bool narrow) {
   const struct varve_space *space = &fixer->heap->space;
   const struct varve_layout_entry *layouts = fixer->heap->layouts.entries;
   const struct varve_block b = space->blocks[block];
   const uint64_t *bitmap = space_block_bitmap(space, block);
   uint64_t base = space_block_address(space, block);
-  struct fix_hot hot = fix_open(fixer, fixer->heap->slot_tags);
+  struct fix_hot hot = fix_open(fixer, fixer->heap->slot_tags, narrow);
   uint32_t rank = 0;
   size_t at = walk_find(bitmap, 0, VARVE__BLOCK_WORDS, true);
   while (at < VARVE__BLOCK_WORDS) {
@@ -88,6 +88,15 @@ static void slide_block(struct fixer *fixer, uint32_t block) {
   VARVE_INVARIANT(rank == b.live, "slide: block %u has %u live words, the plan said %u", block, rank, b.live);
 }
 
+static __attribute__((noinline)) void slide_narrow_block(struct fixer *fixer, uint32_t block) {
+  slide_block_as(fixer, block, true);
+}
+
+static void slide_block(struct fixer *fixer, uint32_t block) {
+  if (VARVE_UNLIKELY(fixer->heap->narrow.on)) slide_narrow_block(fixer, block);
+  else slide_block_as(fixer, block, false);
+}
+
 static void slide_medium_object(void *context, varve_object *object, uint64_t words) {
   struct fix_hot *hot = context;
   uint64_t to = forward_moved(&hot->forward, (uint64_t)(uintptr_t)object - hot->forward.base);
@@ -95,7 +104,7 @@ static void slide_medium_object(void *context, varve_object *object, uint64_t wo
 }
 
 static void slide_medium(struct fixer *fixer, uint32_t region) {
-  struct fix_hot hot = fix_open(fixer, fixer->heap->slot_tags);
+  struct fix_hot hot = fix_open(fixer, fixer->heap->slot_tags, false); /* long objects: fix.c has their narrow slots */
   walk_marked(&fixer->heap->space, region * VARVE__REGION_BLOCKS, slide_medium_object, &hot);
   fix_put(&hot);
 }
@@ -121,10 +130,19 @@ static void fix_in_place(void *context, varve_object *object, uint64_t words) {
 }
 
 /* What stays in a SMALL block or a MEDIUM region. */
-static void fix_unit(struct fixer *fixer, uint32_t block) {
-  struct fix_hot hot = fix_open(fixer, fixer->heap->slot_tags);
+SCAN_INLINE void fix_unit_as(struct fixer *fixer, uint32_t block, bool narrow) {
+  struct fix_hot hot = fix_open(fixer, fixer->heap->slot_tags, narrow);
   walk_marked(&fixer->heap->space, block, fix_in_place, &hot);
   fix_put(&hot);
+}
+
+static __attribute__((noinline)) void fix_narrow_unit(struct fixer *fixer, uint32_t block) {
+  fix_unit_as(fixer, block, true);
+}
+
+static void fix_unit(struct fixer *fixer, uint32_t block) {
+  if (VARVE_UNLIKELY(fixer->heap->narrow.on)) fix_narrow_unit(fixer, block);
+  else fix_unit_as(fixer, block, false);
 }
 
 /* A large object as seen from one region: arrays are fixed by stretches, so that all workers take part; others as a
@@ -167,7 +185,7 @@ static void fix_medium(struct fixer *fixer, uint32_t region, uint64_t range) {
   const struct varve_space *space = &fixer->heap->space;
   if ((space->regions[region].flags & BLOCK_MOVES) || !space->regions[region].live) return;
   uint32_t first = region * VARVE__REGION_BLOCKS + bits_lowest(range);
-  struct fix_hot hot = fix_open(fixer, fixer->heap->slot_tags);
+  struct fix_hot hot = fix_open(fixer, fixer->heap->slot_tags, false);
   walk_words(space_block_address(space, first), space_block_bitmap(space, first),
              VARVE__REGION_WORDS - bits_lowest(range) * VARVE__BLOCK_WORDS, fix_in_place, &hot);
   fix_put(&hot);

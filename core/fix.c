@@ -43,31 +43,6 @@ static void fix_range_dense(struct fix_hot *hot, varve_word *words, size_t count
 
 /* ---- narrow slots ---- */
 
-static void fix_narrow_now(struct fix_hot *hot, varve_narrow *slot, varve_narrow word) {
-  const struct narrow *code = &hot->fixer->heap->narrow;
-  uint64_t to = forward_moved(&hot->forward, narrow_offset(code, word)) - hot->forward.base;
-  __atomic_store_n(slot, narrow_word(code, to, word), __ATOMIC_RELAXED);
-}
-
-/* As fix(), with a ring of their own, so that the others need not ask how wide a slot is. */
-SCAN_INLINE void fix_narrow(struct fix_hot *hot, varve_narrow *slot, varve_narrow word) {
-  const struct narrow *code = &hot->fixer->heap->narrow;
-  uint64_t offset = narrow_offset(code, word);
-  uint32_t block = (uint32_t)(offset >> VARVE__BLOCK_SHIFT);
-  if (offset >= hot->forward.bytes || !narrow_has_tag(code, word)) return;
-  if (!forward_moves(&hot->forward, block)) return;
-  ++hot->fixed;
-  if (block == hot->last_block) {
-    fix_narrow_now(hot, slot, word);
-    return;
-  }
-  hot->last_block = block;
-  forward_prefetch(&hot->forward, offset);
-  struct fix_narrow_waiting *place = &hot->fixer->narrow_ring[hot->fixer->narrow_at++ % FIX_RING], leaving = *place;
-  *place = (struct fix_narrow_waiting){slot, word};
-  if (VARVE_LIKELY(leaving.slot)) fix_narrow_now(hot, leaving.slot, leaving.word);
-}
-
 static void fix_narrow_found(struct fix_hot *hot, varve_narrow *words, uint64_t found) {
   for (; found; found &= found - 1) {
     varve_narrow *slot = words + bits_lowest(found);
@@ -76,10 +51,10 @@ static void fix_narrow_found(struct fix_hot *hot, varve_narrow *words, uint64_t 
 }
 
 static void fix_narrow_dense(struct fix_hot *hot, varve_narrow *words, size_t count) {
-  const struct narrow *code = &hot->fixer->heap->narrow;
-  struct filter_narrow filter = filter_narrow_open(hot->forward.bytes >> code->shift, code->tag_bits);
+  struct filter_narrow filter = filter_narrow_open(hot->forward.bytes >> hot->code.shift, hot->code.tag_bits);
   size_t i = 0;
-  for (; i + FILTER_WORDS <= count; i += FILTER_WORDS) fix_narrow_found(hot, words + i, filter_narrow_words(&filter, words + i));
+  for (; i + FILTER_WORDS <= count; i += FILTER_WORDS)
+    fix_narrow_found(hot, words + i, filter_narrow_words(&filter, words + i));
   for (; i < count; ++i) fix_narrow(hot, words + i, __atomic_load_n(words + i, __ATOMIC_RELAXED));
 }
 
@@ -94,7 +69,7 @@ static void fix_narrow_stride(struct fix_hot *hot, varve_narrow *base, size_t st
 
 static void narrow_for_fix(struct varve_visitor *visitor, varve_narrow *base, size_t stride, size_t count,
                            const uint64_t *bitmap) {
-  struct fix_hot hot = fix_open(visitor->context, 0);
+  struct fix_hot hot = fix_open(visitor->context, 0, true);
   if (!bitmap && stride == 4) fix_narrow_dense(&hot, base, count);
   else fix_narrow_stride(&hot, base, stride, count, bitmap);
   fix_put(&hot);
@@ -105,28 +80,12 @@ static void fix_narrow_slots(void *context, varve_narrow *slots, size_t count) {
   narrow_for_fix(&fixer->visitor, slots, 4, count, NULL);
 }
 
-/* The slots of an object or record of which both masks speak. */
-static void fix_masked(struct fix_hot *hot, const struct varve_layout_entry *layout, varve_word *base) {
-  for (uint64_t mask = layout->mask; mask; mask &= mask - 1)
-    fix(hot, base + bits_lowest(mask), base[bits_lowest(mask)]);
-  fix_narrow_found(hot, (varve_narrow *)base, layout->narrow_mask);
-}
-
-/* The commonest objects with narrow slots. False: it is none. */
-static bool fix_narrow_object(struct fixer *fixer, const struct varve_layout_entry *layout, varve_object *object) {
-  if (layout->kind != VARVE__LAYOUT_NARROW_OFFSETS || !layout->masked || !layout->narrow_masked) return false;
-  struct fix_hot hot = fix_open(fixer, fixer->heap->slot_tags);
-  fix_masked(&hot, layout, (varve_word *)object);
-  fix_put(&hot);
-  return true;
-}
-
 /* ---- wide slots ---- */
 
 static void range_for_fix(struct varve_visitor *visitor, varve_word *base, size_t stride, size_t count,
                           const uint64_t *bitmap, bool ref) {
   struct fixer *fixer = visitor->context;
-  struct fix_hot hot = fix_open(fixer, ref ? fixer->heap->ref_tags : fixer->heap->slot_tags);
+  struct fix_hot hot = fix_open(fixer, ref ? fixer->heap->ref_tags : fixer->heap->slot_tags, false);
   if (bitmap) fix_range_bitmap(&hot, base, stride, count, bitmap);
   else if (stride == 8) fix_range_dense(&hot, base, count);
   else fix_range_stride(&hot, base, stride, count);
@@ -144,7 +103,7 @@ void varve__fixer_open(struct fixer *fixer, struct varve_heap *heap) {
 }
 
 void varve__fixer_flush(struct fixer *fixer) {
-  struct fix_hot hot = fix_open(fixer, fixer->heap->slot_tags);
+  struct fix_hot hot = fix_open(fixer, fixer->heap->slot_tags, true);
   for (uint32_t i = 0; i < FIX_RING; ++i) {
     struct fix_waiting *waiting = &fixer->ring[i];
     if (waiting->slot) fix_now(&hot, waiting->slot, waiting->word);
@@ -159,7 +118,6 @@ void varve__fixer_flush(struct fixer *fixer) {
 void varve__fix_object(struct fixer *fixer, varve_object *object, uint64_t words) {
   const struct varve_layout_table *table = &fixer->heap->layouts;
   const struct varve_layout_entry *layout = &table->entries[varve_object_layout(object)];
-  if (fix_narrow_object(fixer, layout, object)) return;
   scan_object(table, layout, (varve_word *)object, words, fix_slots, fix_narrow_slots, fixer, &fixer->visitor);
 }
 

@@ -4,6 +4,8 @@
  * Idea       A slot's new value comes from side tables only (forward.h). References into the block that the last one
  *            led to find the tables in the cache and are rewritten at once; others wait in a ring while the tables are
  *            fetched. References to blocks that stay are left alone.
+ * Narrow     slots have a ring of their own, and loops over objects are compiled twice: heaps without narrow slots do not
+ *            ask how wide a slot is.
  * Invariant  F1: each slot is given once. A slot in the ring is at its final place and holds its old word.
  */
 #ifndef VARVE_CORE_FIX_H
@@ -45,22 +47,28 @@ struct fix_hot {
   struct forward forward;
   uint32_t tags, at, last_block;
   uint64_t fixed;
+  bool narrow;        /* there may be narrow slots: */
+  uint32_t narrow_at;
+  struct narrow code;
 };
 
 SCAN_INLINE void fix_put(const struct fix_hot *hot) {
   hot->fixer->at = hot->at;
   hot->fixer->last_block = hot->last_block;
   hot->fixer->fixed = hot->fixed;
+  if (hot->narrow) hot->fixer->narrow_at = hot->narrow_at;
 }
 
 SCAN_INLINE void fix_get(struct fix_hot *hot) {
   hot->at = hot->fixer->at;
   hot->last_block = hot->fixer->last_block;
   hot->fixed = hot->fixer->fixed;
+  if (hot->narrow) hot->narrow_at = hot->fixer->narrow_at;
 }
 
-SCAN_INLINE struct fix_hot fix_open(struct fixer *fixer, uint32_t tags) {
-  struct fix_hot hot = {.fixer = fixer, .forward = forward_open(&fixer->heap->space), .tags = tags};
+SCAN_INLINE struct fix_hot fix_open(struct fixer *fixer, uint32_t tags, bool narrow) {
+  struct fix_hot hot = {.fixer = fixer, .forward = forward_open(&fixer->heap->space), .tags = tags, .narrow = narrow};
+  if (narrow) hot.code = fixer->heap->narrow;
   fix_get(&hot);
   return hot;
 }
@@ -93,6 +101,29 @@ SCAN_INLINE void fix(struct fix_hot *hot, varve_word *slot, varve_word word) {
   if (VARVE_LIKELY(leaving.slot)) fix_now(hot, leaving.slot, leaving.word);
 }
 
+SCAN_INLINE void fix_narrow_now(const struct fix_hot *hot, varve_narrow *slot, varve_narrow word) {
+  uint64_t to = forward_moved(&hot->forward, narrow_offset(&hot->code, word)) - hot->forward.base;
+  __atomic_store_n(slot, narrow_word(&hot->code, to, word), __ATOMIC_RELAXED);
+}
+
+/* As fix(). */
+SCAN_INLINE void fix_narrow(struct fix_hot *hot, varve_narrow *slot, varve_narrow word) {
+  uint64_t offset = narrow_offset(&hot->code, word);
+  uint32_t block = (uint32_t)(offset >> VARVE__BLOCK_SHIFT);
+  if (offset >= hot->forward.bytes || !narrow_has_tag(&hot->code, word)) return;
+  if (!forward_moves(&hot->forward, block)) return;
+  ++hot->fixed;
+  if (block == hot->last_block) {
+    fix_narrow_now(hot, slot, word);
+    return;
+  }
+  hot->last_block = block;
+  forward_prefetch(&hot->forward, offset);
+  struct fix_narrow_waiting *place = &hot->fixer->narrow_ring[hot->narrow_at++ % FIX_RING], leaving = *place;
+  *place = (struct fix_narrow_waiting){slot, word};
+  if (VARVE_LIKELY(leaving.slot)) fix_narrow_now(hot, leaving.slot, leaving.word);
+}
+
 /* fix.c, each for one worker's fixer */
 
 void varve__fixer_open(struct fixer *fixer, struct varve_heap *heap);
@@ -103,6 +134,19 @@ void varve__fix_object(struct fixer *fixer, varve_object *object, uint64_t words
 /* Words [from, to) of an array or of records. */
 void varve__fix_stretch(struct fixer *fixer, varve_object *object, const struct varve_layout_entry *layout,
                         uint64_t from, uint64_t to);
+
+SCAN_INLINE bool fix_narrow_object(struct fix_hot *hot, const struct varve_layout_entry *layout, varve_object *object) {
+  if (layout->kind != VARVE__LAYOUT_NARROW_OFFSETS || !layout->masked || !layout->narrow_masked) return false;
+  for (uint64_t mask = layout->mask; mask; mask &= mask - 1) {
+    varve_word *slot = (varve_word *)object + bits_lowest(mask);
+    fix(hot, slot, *slot);
+  }
+  for (uint64_t mask = layout->narrow_mask; mask; mask &= mask - 1) {
+    varve_narrow *slot = (varve_narrow *)object + bits_lowest(mask);
+    fix_narrow(hot, slot, *slot);
+  }
+  return true;
+}
 
 /* The commonest layouts here, the others there. */
 SCAN_INLINE void fix_object(struct fix_hot *hot, const struct varve_layout_entry *layouts, varve_object *object,
@@ -116,6 +160,7 @@ SCAN_INLINE void fix_object(struct fix_hot *hot, const struct varve_layout_entry
     }
     return;
   }
+  if (hot->narrow && fix_narrow_object(hot, layout, object)) return;
   fix_put(hot);
   varve__fix_object(hot->fixer, object, words);
   fix_get(hot);
