@@ -243,6 +243,9 @@ static bool visit_line(struct varve_sieve *sieve, varve_object *object, size_t l
   sieve->found = sieve->needed = false;
   varve_word *first = (varve_word *)object + line * LINE_WORDS;
   varve__sieve_run(sieve, first, 8, line_slots(layout, line * LINE_WORDS, words), false);
+#ifdef VARVE_PLANT_NARROW_LINE_LOST
+  if (line % 4 == 0) words = 0;
+#endif
   if (layout->kind & VARVE__LAYOUT_NARROW)
     varve__sieve_run_narrow(sieve, (varve_narrow *)first, 4, line_narrow_slots(layout, line * LINE_WORDS, words));
   if (!sieve_forgets(sieve)) return true;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* narrow.c -- random programs on objects and Ref arrays with narrow slots, beside a shadow that knows the truth.
  *
- * @test default quick --ops 60000
- * @test stress quick --ops 20000 --seed 2 --options stress=100
- * @test every timeout=300 --threads 1 --ops 10000 --seed 3 --options stress=1
- * @test young quick --ops 30000 --seed 4 --options move-everything=0,stress=60
- * @test old timeout=300 --threads 3 --ops 120000 --seed 5 --workers 3 --options move-everything=0,stress=1000
- * @test overflow timeout=300 --ops 100000 --seed 6 --workers 4 --options mark-segments=1
- * @test ageless timeout=300 --ops 100000 --seed 7 --options ages=0
- * @test wide16 quick --ops 30000 --seed 8 --options granule=16,narrow-tag-bits=0,narrow-tags=1
- * @test full timeout=300 --threads 1 --ops 60000 --seed 9 --heap 16m
+ * @test default quick --ops 10000
+ * @test stress quick --ops 4000 --seed 2 --options stress=100
+ * @test every timeout=300 --threads 1 --ops 3000 --seed 3 --options stress=1
+ * @test young quick --ops 6000 --seed 4 --options move-everything=0,stress=60
+ * @test old timeout=300 --threads 3 --ops 60000 --seed 5 --workers 3 --options move-everything=0,stress=1000
+ * @test overflow timeout=300 --ops 40000 --seed 6 --workers 4 --options mark-segments=1
+ * @test ageless timeout=300 --ops 40000 --seed 7 --options ages=0
+ * @test wide16 quick --ops 6000 --seed 8 --options granule=16,narrow-tag-bits=0,narrow-tags=1
+ * @test full timeout=300 --threads 1 --ops 40000 --seed 9 --heap 12m
  *
  *   narrow [--seed S] [--ops N] [--threads T] [--workers W] [--heap SIZE] [--options "a=1,b=2"]
  *
@@ -249,9 +249,10 @@ static uint64_t encode(struct player *player, bool narrow, struct edge *edge, ui
 
 static bool root_is_narrow(const struct player *player, const struct root *root) { return root >= player->roots + FRAME; }
 
+/* The first root is for a large array that is kept. */
 static struct root *some_root(struct player *player) {
-  if (one_in(player, 2)) return &player->roots[below(player, FRAME)];
-  return &player->roots[below(player, sizeof player->roots / sizeof *player->roots)];
+  if (one_in(player, 2)) return &player->roots[1 + below(player, FRAME - 1)];
+  return &player->roots[1 + below(player, sizeof player->roots / sizeof *player->roots - 1)];
 }
 
 static uintptr_t check_root(struct player *player, struct root *root) {
@@ -386,7 +387,7 @@ static void compare(struct player *player) {
 
 /* Some steps from a root. Void after the next safepoint. */
 static struct node *walk(struct player *player, uintptr_t *address) {
-  struct root *root = some_root(player);
+  struct root *root = one_in(player, 10) ? &player->roots[0] : some_root(player);
   struct node *node = root->holds.target;
   *address = check_root(player, root);
   for (uint64_t steps = below(player, WALK); node && node->count && steps; --steps) {
@@ -438,10 +439,9 @@ static uint32_t some_inside(struct player *player, uint32_t shape, uint32_t *cho
   return cases[*choice];
 }
 
-/* Not initialised: the first stores say which objects it refers to, among them itself no more than later ones do. */
-static void allocate(struct player *player) {
-  uint32_t shape = (uint32_t)below(player, SHAPES), choice, inside = some_inside(player, shape, &choice);
-  size_t bytes = some_bytes(player, shape);
+/* Not initialised: the first stores say which objects it refers to. */
+static void allocate_as(struct player *player, uint32_t shape, size_t bytes, struct root *root) {
+  uint32_t choice, inside = some_inside(player, shape, &choice);
   void *object = varve_ffi_alloc_uninit(player->me, player->model->layout[shape], bytes);
   if (!object) {
     ++player->fulls;
@@ -454,9 +454,23 @@ static void allocate(struct player *player) {
                         .count = count};
   player->nodes = node;
   memcpy((char *)object + 8, &node->id, 4);
-  if (shape != ARRAY && shape != FROZEN && shape != MIXED && shape != SCATTERED) memcpy((char *)object + 12, &choice, 4);
+  if (shape == CHOICE) memcpy((char *)object + 12, &choice, 4);
   for (uint32_t i = 0; i < count; ++i) fill_slot(player, node, (uintptr_t)object, i, true, count > 50 ? 40 : 2);
-  put_root(player, some_root(player), node, (uintptr_t)object);
+  put_root(player, root, node, (uintptr_t)object);
+}
+
+static void allocate(struct player *player) {
+  uint32_t shape = (uint32_t)below(player, SHAPES);
+  allocate_as(player, shape, some_bytes(player, shape), some_root(player));
+}
+
+/* Stores into a large array that is mostly old, for its lines. */
+static void store_large(struct player *player) {
+  struct root *root = &player->roots[0];
+  struct node *node = root->holds.target;
+  uintptr_t address = check_root(player, root);
+  if (node && !one_in(player, 1000)) fill_slot(player, node, address, (uint32_t)below(player, node->count), false, 1);
+  else allocate_as(player, below(player, 2) ? ARRAY : RECORDS, VARVE_MEDIUM_MAX + 8 + 4 * below(player, 20000), root);
 }
 
 static void store(struct player *player) {
@@ -508,7 +522,8 @@ static void pass_note(struct player *player) {
 static void play_one(struct player *player) {
   uint64_t choice = below(player, 1000);
   if (choice < 400) allocate(player);
-  else if (choice < 700) store(player);
+  else if (choice < 600) store(player);
+  else if (choice < 700) store_large(player);
   else if (choice < 850) set_root(player);
   else if (choice < 980) pass_note(player);
   else if (choice < 990) varve_poll(player->me);

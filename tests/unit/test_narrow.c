@@ -289,27 +289,31 @@ static void check_array(const struct world *world, varve_word array, size_t slot
   }
 }
 
+static size_t array_slots(varve_word array) { return (varve_object_bytes(varve_untag(array)) - 12) / 4; }
+
+static void some_arrays(struct world *world) {
+  static const size_t bytes[] = {16, 24, 72, 1000, 2048, 2056, 30000, 131072, 131080, 700000};
+  VARVE_FRAME_ARRAY(f, world->api.me, 10);
+  for (size_t i = 0; i < 10; ++i) {
+    void *array = varve_ffi_alloc(world->api.me, world->array, bytes[i]);
+    assert_non_null(array);
+    f.slot[i] = varve_tag(array, 0);
+    fill_array(world, &f.slot[i], array_slots(f.slot[i]));
+  }
+  for (int round = 0; round < 3; ++round) {
+    for (size_t i = 0; i < 10; ++i) check_array(world, f.slot[i], array_slots(f.slot[i]));
+    api_collect(&world->api, NULL);
+    api_sound(&world->api);
+  }
+}
+
 static void arrays_of_all_sizes(void **unused) {
   (void)unused;
-  static const size_t bytes[] = {16, 24, 72, 1000, 2048, 2056, 30000, 131072, 131080, 700000};
   const char *options[] = {STRICT, STRICT ",ages=0", STRICT ",granule=16,workers=4,mark-segments=2"};
   for (size_t o = 0; o < 3; ++o) {
     struct world world;
     open_world(&world, options[o]);
-    {
-    VARVE_FRAME_ARRAY(f, world.api.me, 10);
-    for (size_t i = 0; i < 10; ++i) {
-      void *array = varve_ffi_alloc(world.api.me, world.array, bytes[i]);
-      assert_non_null(array);
-      f.slot[i] = varve_tag(array, 0);
-      fill_array(&world, &f.slot[i], (varve_object_bytes(array) - 12) / 4);
-    }
-    for (int round = 0; round < 3; ++round) {
-      for (size_t i = 0; i < 10; ++i) check_array(&world, f.slot[i], (varve_object_bytes(varve_untag(f.slot[i])) - 12) / 4);
-      api_collect(&world.api, NULL);
-      api_sound(&world.api);
-    }
-    }
+    some_arrays(&world);
     api_close(&world.api);
   }
 }
