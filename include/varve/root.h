@@ -116,7 +116,8 @@ VARVE_API size_t varve_slab_count(const varve_refs *slab);
 typedef struct varve_ref_array {
   const char *name;       /* for reports; copied */
   varve_word *base;       /* the first word */
-  varve_narrow *narrow;   /* instead of base: the words are narrow ones (narrow.h), whatever slot_tags says */
+  varve_narrow *narrow;   /* instead of base: the words are narrow ones (narrow.h), whatever slot_tags says; of an array
+                             that has no words yet any address but NULL */
   size_t stride;          /* bytes from one word to the next, a multiple of 8, at least 8; of narrow ones of 4, at least 4 */
   size_t count;           /* words */
   const uint64_t *bitmap; /* bit i set: word i is in use; NULL: all are; in host memory, read only in pauses */
