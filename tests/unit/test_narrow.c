@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "core/heap.h"
+#include "core/verify.h"
 #include "regions/filter.h"
 
 #define STRICT API_STRICT ",narrow=1,narrow-tags=546" /* tags 1, 5 and 9 */
@@ -551,6 +552,31 @@ static void damage_is_found(void **unused) {
   api_close(&world.api);
 }
 
+/* Only builds with a store log can tell. */
+static void stores_past_the_interface_are_found(void **unused) {
+  (void)unused;
+#ifdef VARVE_STORE_LOG
+  struct world world;
+  varve_error error = {0};
+  open_world(&world, "heap-max=32m,narrow=1,narrow-tags=546,check-stores=1");
+  {
+    VARVE_FRAME(f, world.api.me, head, none);
+    f.head = new_mixed(&world, 1, &f.none, &f.none, &f.none);
+    api_sound(&world.api);
+    assert_int_equal(varve__verify_stores(world.api.heap->verifier, &error), VARVE_OK);
+    mixed_at(f.head)->right = 99 << 4;
+    api_sound(&world.api);
+    assert_int_equal(varve__verify_stores(world.api.heap->verifier, &error), VARVE_CORRUPT);
+    assert_non_null(strstr(error.detail, "narrow word 0x630 was written past the store interface"));
+    varve_store_narrow(world.api.me, mixed_at(f.head), &mixed_at(f.head)->right, 99 << 4);
+    assert_int_equal(varve__verify_stores(world.api.heap->verifier, &error), VARVE_OK);
+  }
+  api_close(&world.api);
+#else
+  skip();
+#endif
+}
+
 /* ---- the filter -------------------------------------------------------------------------------------------------- */
 
 static void the_filter_is_exact(void **unused) {
@@ -587,6 +613,7 @@ int main(void) {
       cmocka_unit_test(ref_arrays_keep_what_they_hold),
       cmocka_unit_test(malformed_ref_arrays_are_refused),
       cmocka_unit_test(damage_is_found),
+      cmocka_unit_test(stores_past_the_interface_are_found),
       cmocka_unit_test(the_filter_is_exact),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
