@@ -51,7 +51,7 @@ static void fix_narrow_found(struct fix_hot *hot, varve_narrow *words, uint64_t 
 }
 
 static void fix_narrow_dense(struct fix_hot *hot, varve_narrow *words, size_t count) {
-  struct filter_narrow filter = filter_narrow_open(hot->forward.bytes >> hot->code.shift, hot->code.tag_bits);
+  struct filter_narrow filter = filter_narrow_open(hot->forward.bytes >> hot->fixer->code.shift, hot->fixer->code.tag_bits);
   size_t i = 0;
   for (; i + FILTER_WORDS <= count; i += FILTER_WORDS)
     fix_narrow_found(hot, words + i, filter_narrow_words(&filter, words + i));
@@ -69,7 +69,7 @@ static void fix_narrow_stride(struct fix_hot *hot, varve_narrow *base, size_t st
 
 static void narrow_for_fix(struct varve_visitor *visitor, varve_narrow *base, size_t stride, size_t count,
                            const uint64_t *bitmap) {
-  struct fix_hot hot = fix_open(visitor->context, 0, true);
+  struct fix_hot hot = fix_open(visitor->context, 0);
   if (!bitmap && stride == 4) fix_narrow_dense(&hot, base, count);
   else fix_narrow_stride(&hot, base, stride, count, bitmap);
   fix_put(&hot);
@@ -85,7 +85,7 @@ static void fix_narrow_slots(void *context, varve_narrow *slots, size_t count) {
 static void range_for_fix(struct varve_visitor *visitor, varve_word *base, size_t stride, size_t count,
                           const uint64_t *bitmap, bool ref) {
   struct fixer *fixer = visitor->context;
-  struct fix_hot hot = fix_open(fixer, ref ? fixer->heap->ref_tags : fixer->heap->slot_tags, false);
+  struct fix_hot hot = fix_open(fixer, ref ? fixer->heap->ref_tags : fixer->heap->slot_tags);
   if (bitmap) fix_range_bitmap(&hot, base, stride, count, bitmap);
   else if (stride == 8) fix_range_dense(&hot, base, count);
   else fix_range_stride(&hot, base, stride, count);
@@ -98,12 +98,12 @@ static void fix_slots(void *context, varve_word *slots, size_t count) {
 }
 
 void varve__fixer_open(struct fixer *fixer, struct varve_heap *heap) {
-  *fixer = (struct fixer){.heap = heap, .last_block = VARVE__NO_BLOCK};
+  *fixer = (struct fixer){.heap = heap, .last_block = VARVE__NO_BLOCK, .code = heap->narrow};
   fixer->visitor = (struct varve_visitor){.range = range_for_fix, .narrow = narrow_for_fix, .heap = heap, .context = fixer};
 }
 
 void varve__fixer_flush(struct fixer *fixer) {
-  struct fix_hot hot = fix_open(fixer, fixer->heap->slot_tags, true);
+  struct fix_hot hot = fix_open(fixer, fixer->heap->slot_tags);
   for (uint32_t i = 0; i < FIX_RING; ++i) {
     struct fix_waiting *waiting = &fixer->ring[i];
     if (waiting->slot) fix_now(&hot, waiting->slot, waiting->word);

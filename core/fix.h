@@ -37,6 +37,7 @@ struct fixer {
   struct varve_visitor visitor;
   unsigned node;        /* of the worker; */
   uint64_t local_words; /* of moved_words: from there */
+  struct narrow code;   /* narrow slots; and their ring */
   uint32_t narrow_at;
   struct fix_narrow_waiting narrow_ring[FIX_RING];
 };
@@ -47,28 +48,22 @@ struct fix_hot {
   struct forward forward;
   uint32_t tags, at, last_block;
   uint64_t fixed;
-  bool narrow;        /* there may be narrow slots: */
-  uint32_t narrow_at;
-  struct narrow code;
 };
 
 SCAN_INLINE void fix_put(const struct fix_hot *hot) {
   hot->fixer->at = hot->at;
   hot->fixer->last_block = hot->last_block;
   hot->fixer->fixed = hot->fixed;
-  if (hot->narrow) hot->fixer->narrow_at = hot->narrow_at;
 }
 
 SCAN_INLINE void fix_get(struct fix_hot *hot) {
   hot->at = hot->fixer->at;
   hot->last_block = hot->fixer->last_block;
   hot->fixed = hot->fixer->fixed;
-  if (hot->narrow) hot->narrow_at = hot->fixer->narrow_at;
 }
 
-SCAN_INLINE struct fix_hot fix_open(struct fixer *fixer, uint32_t tags, bool narrow) {
-  struct fix_hot hot = {.fixer = fixer, .forward = forward_open(&fixer->heap->space), .tags = tags, .narrow = narrow};
-  if (narrow) hot.code = fixer->heap->narrow;
+SCAN_INLINE struct fix_hot fix_open(struct fixer *fixer, uint32_t tags) {
+  struct fix_hot hot = {.fixer = fixer, .forward = forward_open(&fixer->heap->space), .tags = tags};
   fix_get(&hot);
   return hot;
 }
@@ -102,15 +97,17 @@ SCAN_INLINE void fix(struct fix_hot *hot, varve_word *slot, varve_word word) {
 }
 
 SCAN_INLINE void fix_narrow_now(const struct fix_hot *hot, varve_narrow *slot, varve_narrow word) {
-  uint64_t to = forward_moved(&hot->forward, narrow_offset(&hot->code, word)) - hot->forward.base;
-  __atomic_store_n(slot, narrow_word(&hot->code, to, word), __ATOMIC_RELAXED);
+  const struct narrow *code = &hot->fixer->code;
+  uint64_t to = forward_moved(&hot->forward, narrow_offset(code, word)) - hot->forward.base;
+  __atomic_store_n(slot, narrow_word(code, to, word), __ATOMIC_RELAXED);
 }
 
 /* As fix(). */
 SCAN_INLINE void fix_narrow(struct fix_hot *hot, varve_narrow *slot, varve_narrow word) {
-  uint64_t offset = narrow_offset(&hot->code, word);
+  const struct narrow *code = &hot->fixer->code;
+  uint64_t offset = narrow_offset(code, word);
   uint32_t block = (uint32_t)(offset >> VARVE__BLOCK_SHIFT);
-  if (offset >= hot->forward.bytes || !narrow_has_tag(&hot->code, word)) return;
+  if (offset >= hot->forward.bytes || !narrow_has_tag(code, word)) return;
   if (!forward_moves(&hot->forward, block)) return;
   ++hot->fixed;
   if (block == hot->last_block) {
@@ -119,7 +116,7 @@ SCAN_INLINE void fix_narrow(struct fix_hot *hot, varve_narrow *slot, varve_narro
   }
   hot->last_block = block;
   forward_prefetch(&hot->forward, offset);
-  struct fix_narrow_waiting *place = &hot->fixer->narrow_ring[hot->narrow_at++ % FIX_RING], leaving = *place;
+  struct fix_narrow_waiting *place = &hot->fixer->narrow_ring[hot->fixer->narrow_at++ % FIX_RING], leaving = *place;
   *place = (struct fix_narrow_waiting){slot, word};
   if (VARVE_LIKELY(leaving.slot)) fix_narrow_now(hot, leaving.slot, leaving.word);
 }
@@ -148,9 +145,9 @@ SCAN_INLINE bool fix_narrow_object(struct fix_hot *hot, const struct varve_layou
   return true;
 }
 
-/* The commonest layouts here, the others there. */
+/* The commonest layouts here, the others there. `narrow`, a constant: there may be narrow slots. */
 SCAN_INLINE void fix_object(struct fix_hot *hot, const struct varve_layout_entry *layouts, varve_object *object,
-                            uint64_t words) {
+                            uint64_t words, bool narrow) {
   const struct varve_layout_entry *layout = &layouts[varve_object_layout(object)];
   if (layout->kind == VARVE_LAYOUT_DATA) return;
   if (VARVE_LIKELY(layout->kind == VARVE_LAYOUT_OFFSETS && layout->masked)) {
@@ -160,7 +157,7 @@ SCAN_INLINE void fix_object(struct fix_hot *hot, const struct varve_layout_entry
     }
     return;
   }
-  if (hot->narrow && fix_narrow_object(hot, layout, object)) return;
+  if (narrow && fix_narrow_object(hot, layout, object)) return;
   fix_put(hot);
   varve__fix_object(hot->fixer, object, words);
   fix_get(hot);

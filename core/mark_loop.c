@@ -51,8 +51,6 @@ struct hot {
   uint64_t objects, words;
   uint64_t reach;         /* bytes from a header to what is fetched with it */
   bool alone, eager;
-  bool narrow;            /* objects may have narrow slots; */
-  struct narrow code;     /* unless not: how they are read */
   uint8_t clear;          /* flags to clear in what survives (A3); 0: nothing will be remembered */
 };
 
@@ -79,12 +77,11 @@ SCAN_INLINE void learn(struct hot *hot) {
   hot->eager = hot->worker->eager;
 }
 
-SCAN_INLINE struct hot open_hot(struct mark_worker *worker, uint32_t tags, bool alone, bool narrow) {
+SCAN_INLINE struct hot open_hot(struct mark_worker *worker, uint32_t tags, bool alone) {
   const struct varve_heap *heap = worker->heap;
   struct hot hot = {.worker = worker, .base = heap->space.base, .bytes = heap->space.bytes, .tags = tags,
-                    .bitmap = heap->space.bitmap, .layouts = heap->layouts.entries, .alone = alone, .narrow = narrow,
+                    .bitmap = heap->space.bitmap, .layouts = heap->layouts.entries, .alone = alone,
                     .clear = heap->ages.on && !heap->ages.next_asleep ? VARVE__FLAGS_REMEMBERED : 0};
-  if (narrow) hot.code = heap->narrow;
   get(&hot);
   learn(&hot);
   return hot;
@@ -200,8 +197,9 @@ SCAN_INLINE void enter(struct hot *hot, varve_word word) {
 }
 
 SCAN_INLINE void enter_narrow(struct hot *hot, varve_narrow word) {
-  uint64_t offset = narrow_offset(&hot->code, word);
-  if (offset >= hot->bytes || !narrow_has_tag(&hot->code, word)) return;
+  const struct narrow *code = &hot->worker->heap->narrow;
+  uint64_t offset = narrow_offset(code, word);
+  if (offset >= hot->bytes || !narrow_has_tag(code, word)) return;
   admit(hot, offset, hot->base + offset);
 }
 
@@ -258,8 +256,8 @@ SCAN_INLINE bool make_room(struct hot *hot, size_t entries) {
 
 /* Neighbouring words. */
 SCAN_INLINE void enter_narrow_dense_as(struct mark_worker *worker, const varve_narrow *words, size_t count, bool alone) {
-  struct hot hot = open_hot(worker, 0, alone, true);
-  struct filter_narrow filter = filter_narrow_open(hot.bytes >> hot.code.shift, hot.code.tag_bits);
+  struct hot hot = open_hot(worker, 0, alone);
+  struct filter_narrow filter = filter_narrow_open(hot.bytes >> worker->heap->narrow.shift, worker->heap->narrow.tag_bits);
   size_t i = 0;
   for (; i + FILTER_WORDS <= count; i += FILTER_WORDS) {
     uint64_t found = filter_narrow_words(&filter, words + i);
@@ -317,7 +315,7 @@ void varve__mark_root_narrow(struct varve_visitor *visitor, varve_narrow *base, 
 /* Neighbouring words. Which of them are references cannot be predicted, so that is no branch. */
 SCAN_INLINE void enter_dense_as(struct mark_worker *worker, const varve_word *words, size_t count, uint32_t tags,
                                 bool alone) {
-  struct hot hot = open_hot(worker, tags, alone, false);
+  struct hot hot = open_hot(worker, tags, alone);
   struct filter filter = filter_open(hot.base, hot.bytes);
   size_t i = 0;
   for (; i + FILTER_WORDS <= count; i += FILTER_WORDS) {
@@ -415,7 +413,7 @@ SCAN_INLINE bool scan_narrow(struct hot *hot, const struct varve_layout_entry *l
   return true;
 }
 
-SCAN_INLINE void scan_hot(struct hot *hot, varve_object *object, uint64_t words) {
+SCAN_INLINE void scan_hot(struct hot *hot, varve_object *object, uint64_t words, bool narrow) {
   const struct varve_layout_entry *layout = &hot->layouts[varve_object_layout(object)];
   if (layout->kind == VARVE_LAYOUT_DATA) return;
   if (VARVE_LIKELY(layout->kind == VARVE_LAYOUT_OFFSETS && layout->masked && make_room(hot, layout->offset_count))) {
@@ -423,7 +421,7 @@ SCAN_INLINE void scan_hot(struct hot *hot, varve_object *object, uint64_t words)
       enter(hot, ((varve_word *)object)[bits_lowest(mask)]);
     return;
   }
-  if (hot->narrow && scan_narrow(hot, layout, object)) return;
+  if (narrow && scan_narrow(hot, layout, object)) return;
   put(hot);
   scan(hot->worker, object, words);
   get(hot);
@@ -443,7 +441,7 @@ SCAN_INLINE void survive(const struct hot *hot, varve_object *object) {
 }
 
 /* An entry whose header is here. */
-SCAN_INLINE void visit(struct hot *hot, uint64_t entry) {
+SCAN_INLINE void visit(struct hot *hot, uint64_t entry, bool narrow) {
   if (VARVE_UNLIKELY(entry >> MARK_PIECE_SHIFT)) {
     put(hot);
     visit_piece(hot->worker, entry);
@@ -465,7 +463,7 @@ SCAN_INLINE void visit(struct hot *hot, uint64_t entry) {
   ++hot->objects;
   hot->words += words;
   survive(hot, object);
-  scan_hot(hot, object, words);
+  scan_hot(hot, object, words, narrow);
 }
 
 /* ---- the loop ---- */
@@ -545,7 +543,7 @@ SCAN_INLINE void fetch(const struct hot *hot, uint64_t entry) {
 }
 
 SCAN_INLINE void drain_as(struct mark_worker *worker, bool alone, bool narrow) {
-  struct hot hot = open_hot(worker, worker->heap->slot_tags, alone, narrow);
+  struct hot hot = open_hot(worker, worker->heap->slot_tags, alone);
   uint64_t ring[RING];
   uint32_t head = 0, tail = 0, chores = CHORE_OBJECTS;
   for (;;) {
@@ -566,7 +564,7 @@ SCAN_INLINE void drain_as(struct mark_worker *worker, bool alone, bool narrow) {
       learn(&hot);
       chores = CHORE_OBJECTS - worker->window % 3; /* or objects that come in turns would all be sampled, or none */
     }
-    visit(&hot, next);
+    visit(&hot, next, narrow);
   }
   close_hot(&hot);
 }
