@@ -233,7 +233,8 @@ static varve_status overlap(const struct root_table *table, const struct varve_i
 /* In bytes from the first word to the end of the last; false: it goes past the end of the address space. */
 static bool extent(const struct root_table *table, size_t *bytes) {
   size_t end;
-  return !__builtin_mul_overflow(table->count - 1, table->stride, bytes) && !__builtin_add_overflow(*bytes, root_table_width(table), bytes) &&
+  return !__builtin_mul_overflow(table->count - 1, table->stride, bytes) &&
+         !__builtin_add_overflow(*bytes, root_table_width(table), bytes) &&
          !__builtin_add_overflow((uintptr_t)table->base, *bytes, &end);
 }
 

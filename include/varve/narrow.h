@@ -6,9 +6,9 @@
  *     | index                 | tag   |     granules; the base never changes while the heap lives.
  *     +-----------------------+-------+
  *
- * A narrow word is a reference when narrow-tags has its tag and its index is that of an address in the heap. Index 0 never
- * is, whatever the tag: so 0 is null, and with B = 4 there are sixteen nulls; words with other tags are the host's, with
- * all 32 - B bits. Tags survive every move.
+ * A narrow word is a reference when narrow-tags has its tag and its index is that of an address in the heap. Index 0
+ * never is, whatever the tag: so 0 is null, and with B = 4 there are sixteen nulls; words with other tags are the host's,
+ * with all 32 - B bits. Tags survive every move.
  *
  * The heap's address range lies within reach of the index. It is twice heap-max and 32 MiB, or less where the index
  * reaches less; heap-max must leave 34 MiB of that (varve_heap_create refuses a larger one and says which would do): 1.97 GiB with
@@ -34,8 +34,8 @@ typedef struct varve_narrow_coding {
   uint32_t shift;    /* bytes of a granule, as a power of two: 3 or 4 */
 } varve_narrow_coding;
 
-/* The inline functions take the granule from VARVE_GRANULE. A host whose heaps all have the same narrow-tag-bits may compile with
- * -DVARVE_NARROW_TAG_BITS=4 (say): shifts by constants are cheaper. */
+/* The inline functions take the granule from VARVE_GRANULE. A host whose heaps all have the same narrow-tag-bits may
+ * compile with -DVARVE_NARROW_TAG_BITS=4 (say): shifts by constants are cheaper. */
 #define VARVE_NARROW_SHIFT (VARVE_GRANULE == 16 ? 4u : 3u)
 #ifdef VARVE_NARROW_TAG_BITS
 #define VARVE_NARROW_BITS_(coding) ((void)(coding), (uint32_t)(VARVE_NARROW_TAG_BITS))

@@ -132,7 +132,8 @@ static double run_program(bool narrow, unsigned depth, uint64_t bytes) {
 }
 
 static void report(struct bench *bench, const char *what, const char *unit, struct series figure[2]) {
-  bench_report(bench, &(struct figure){bench_text("%s", what), unit, &figure[1], "wide children", &figure[0], NOT_JUDGED, 0, 0});
+  bench_report(bench, &(struct figure){bench_text("%s", what), unit, &figure[1], "wide children", &figure[0],
+                                       NOT_JUDGED, 0, 0});
 }
 
 void bench_narrow(struct bench *bench) {
