@@ -48,7 +48,8 @@ static inline uint64_t narrow_heap_max(const struct narrow *n) {
 
 static inline struct narrow narrow_open(const varve_options *options) {
   return (struct narrow){.on = options->narrow, .tags = options->narrow_tags,
-                         .tag_bits = (uint8_t)options->narrow_tag_bits, .tag_mask = (1u << options->narrow_tag_bits) - 1, .shift = options->granule == 16 ? 4 : 3};
+                         .tag_bits = (uint8_t)options->narrow_tag_bits,
+                         .tag_mask = (1u << options->narrow_tag_bits) - 1, .shift = options->granule == 16 ? 4 : 3};
 }
 
 #endif
