@@ -41,13 +41,13 @@ static inline void move_words(uint64_t *to, const uint64_t *from, uint64_t words
 }
 
 SCAN_INLINE void slide_object(struct fix_hot *hot, const struct varve_layout_entry *layouts, varve_object *object,
-                              uint64_t words, uint64_t to) {
+                              uint64_t words, uint64_t to, bool narrow) {
   if (to != (uint64_t)(uintptr_t)object) {
     VARVE_INVARIANT(to % 8 == 0, "slide: %p to %llx", (void *)object, (unsigned long long)to);
     move_words((uint64_t *)to, (const uint64_t *)object, words);
     hot->fixer->moved_words += words;
   }
-  fix_object(hot, layouts, (varve_object *)to, words);
+  fix_object(hot, layouts, (varve_object *)to, words, narrow);
 }
 
 /* Where few objects live, each header is a cache miss, and nothing else is there to do: fetch the live parts of such lines a
@@ -67,7 +67,7 @@ SCAN_INLINE void fetch_sparse(const struct varve_space *space, uint32_t block) {
 }
 
 /* A SMALL block's objects in order; the rank is kept along the way. */
-static void slide_block(struct fixer *fixer, uint32_t block) {
+SCAN_INLINE void slide_block_as(struct fixer *fixer, uint32_t block, bool narrow) {
   const struct varve_space *space = &fixer->heap->space;
   const struct varve_layout_entry *layouts = fixer->heap->layouts.entries;
   const struct varve_block b = space->blocks[block];
@@ -80,7 +80,7 @@ static void slide_block(struct fixer *fixer, uint32_t block) {
     varve_object *object = (varve_object *)(base + at * 8);
     uint64_t words = varve_object_bytes(object) / 8;
     walk_fetch(base + at * 8, words);
-    slide_object(&hot, layouts, object, words, (rank < b.split ? b.dst1 : b.dst2) + (uint64_t)rank * 8);
+    slide_object(&hot, layouts, object, words, (rank < b.split ? b.dst1 : b.dst2) + (uint64_t)rank * 8, narrow);
     rank += (uint32_t)words;
     at = walk_find(bitmap, at + words, VARVE__BLOCK_WORDS, true);
   }
@@ -88,10 +88,19 @@ static void slide_block(struct fixer *fixer, uint32_t block) {
   VARVE_INVARIANT(rank == b.live, "slide: block %u has %u live words, the plan said %u", block, rank, b.live);
 }
 
+static __attribute__((noinline)) void slide_narrow_block(struct fixer *fixer, uint32_t block) {
+  slide_block_as(fixer, block, true);
+}
+
+static void slide_block(struct fixer *fixer, uint32_t block) {
+  if (VARVE_UNLIKELY(fixer->code.on)) slide_narrow_block(fixer, block);
+  else slide_block_as(fixer, block, false);
+}
+
 static void slide_medium_object(void *context, varve_object *object, uint64_t words) {
   struct fix_hot *hot = context;
   uint64_t to = forward_moved(&hot->forward, (uint64_t)(uintptr_t)object - hot->forward.base);
-  slide_object(hot, hot->fixer->heap->layouts.entries, object, words, to);
+  slide_object(hot, hot->fixer->heap->layouts.entries, object, words, to, false); /* fix.c has narrow slots, too */
 }
 
 static void slide_medium(struct fixer *fixer, uint32_t region) {
@@ -114,14 +123,31 @@ static void slide_group(struct fixer *fixer, const struct varve_group *group) {
 
 /* ---- what stays ---- */
 
-static void fix_in_place(void *context, varve_object *object, uint64_t words) {
-  struct fix_hot *hot = context;
+SCAN_INLINE void fix_in_place_as(struct fix_hot *hot, varve_object *object, uint64_t words, bool narrow) {
   hot->fixer->in_place_words += words;
-  fix_object(hot, hot->fixer->heap->layouts.entries, object, words);
+  fix_object(hot, hot->fixer->heap->layouts.entries, object, words, narrow);
+}
+
+static void fix_in_place(void *context, varve_object *object, uint64_t words) {
+  fix_in_place_as(context, object, words, false);
+}
+
+static void fix_narrow_in_place(void *context, varve_object *object, uint64_t words) {
+  fix_in_place_as(context, object, words, true);
 }
 
 /* What stays in a SMALL block or a MEDIUM region. */
+static __attribute__((noinline)) void fix_narrow_unit(struct fixer *fixer, uint32_t block) {
+  struct fix_hot hot = fix_open(fixer, fixer->heap->slot_tags);
+  walk_marked(&fixer->heap->space, block, fix_narrow_in_place, &hot);
+  fix_put(&hot);
+}
+
 static void fix_unit(struct fixer *fixer, uint32_t block) {
+  if (VARVE_UNLIKELY(fixer->code.on)) {
+    fix_narrow_unit(fixer, block);
+    return;
+  }
   struct fix_hot hot = fix_open(fixer, fixer->heap->slot_tags);
   walk_marked(&fixer->heap->space, block, fix_in_place, &hot);
   fix_put(&hot);

@@ -7,6 +7,7 @@
 #include "core/heap.h"
 #include "varve/alloc.h"
 #include "varve/mutator.h"
+#include "varve/narrow.h"
 #include "varve/pin.h"
 #include "varve/root.h"
 #include "varve/store.h"
@@ -75,6 +76,50 @@ varve_word varve_ffi_ref_exchange(varve_mutator *mutator, varve_refs *refs, varv
 bool varve_ffi_ref_cas(varve_mutator *mutator, varve_refs *refs, varve_word *slot, varve_word *expected,
                        varve_word word) {
   return varve_ref_cas(mutator, refs, slot, expected, word);
+}
+
+/* ---- narrow words ------------------------------------------------------------------------------------------ */
+
+varve_status varve_ffi_narrow_coding_get(const varve_heap *heap, varve_narrow_coding *out) {
+  return varve_narrow_coding_of(heap, 0, out);
+}
+
+/* The granule is the coding's, not this file's. */
+varve_narrow varve_ffi_narrow_tag(const varve_narrow_coding *coding, const void *object, unsigned tag) {
+  return (varve_narrow)(((uintptr_t)object - coding->base) >> coding->shift) << coding->tag_bits | tag;
+}
+
+varve_object *varve_ffi_narrow_untag(const varve_narrow_coding *coding, varve_narrow word) {
+  return (varve_object *)(uintptr_t)(coding->base + ((uint64_t)(word >> coding->tag_bits) << coding->shift));
+}
+
+unsigned varve_ffi_narrow_tag_of(const varve_narrow_coding *coding, varve_narrow word) {
+  return varve_narrow_tag_of(coding, word);
+}
+
+void varve_ffi_store_narrow(varve_mutator *mutator, void *object, varve_narrow *slot, varve_narrow word) {
+  varve_store_narrow(mutator, object, slot, word);
+}
+
+void varve_ffi_init_narrow(varve_mutator *mutator, void *object, varve_narrow *slot, varve_narrow word) {
+  varve_init_narrow(mutator, object, slot, word);
+}
+
+varve_narrow varve_ffi_load_narrow(const varve_narrow *slot) { return varve_load_narrow(slot); }
+varve_narrow varve_ffi_ref_load_narrow(const varve_narrow *slot) { return varve_ref_load_narrow(slot); }
+
+void varve_ffi_ref_store_narrow(varve_mutator *mutator, varve_refs *refs, varve_narrow *slot, varve_narrow word) {
+  varve_ref_store_narrow(mutator, refs, slot, word);
+}
+
+varve_narrow varve_ffi_ref_exchange_narrow(varve_mutator *mutator, varve_refs *refs, varve_narrow *slot,
+                                           varve_narrow word) {
+  return varve_ref_exchange_narrow(mutator, refs, slot, word);
+}
+
+bool varve_ffi_ref_cas_narrow(varve_mutator *mutator, varve_refs *refs, varve_narrow *slot, varve_narrow *expected,
+                              varve_narrow word) {
+  return varve_ref_cas_narrow(mutator, refs, slot, expected, word);
 }
 
 /* ---- frames ------------------------------------------------------------------------------------------------ */

@@ -4,6 +4,8 @@
  * Idea       A slot's new value comes from side tables only (forward.h). References into the block that the last one
  *            led to find the tables in the cache and are rewritten at once; others wait in a ring while the tables are
  *            fetched. References to blocks that stay are left alone.
+ * Narrow     slots have a ring of their own, and loops over objects are compiled twice: heaps without narrow slots do not
+ *            ask how wide a slot is.
  * Invariant  F1: each slot is given once. A slot in the ring is at its final place and holds its old word.
  */
 #ifndef VARVE_CORE_FIX_H
@@ -21,6 +23,11 @@ struct fix_waiting {
   varve_word word;
 };
 
+struct fix_narrow_waiting {
+  varve_narrow *slot; /* NULL: nobody */
+  varve_narrow word;
+};
+
 /* One worker's. */
 struct fixer {
   struct varve_heap *heap;
@@ -30,6 +37,9 @@ struct fixer {
   struct varve_visitor visitor;
   unsigned node;        /* of the worker; */
   uint64_t local_words; /* of moved_words: from there */
+  struct narrow code;   /* narrow slots; and their ring */
+  uint32_t narrow_at;
+  struct fix_narrow_waiting narrow_ring[FIX_RING];
 };
 
 /* What loops keep in registers. Functions outside them work on the fixer: fix_put comes before them, fix_get after. */
@@ -86,6 +96,31 @@ SCAN_INLINE void fix(struct fix_hot *hot, varve_word *slot, varve_word word) {
   if (VARVE_LIKELY(leaving.slot)) fix_now(hot, leaving.slot, leaving.word);
 }
 
+SCAN_INLINE void fix_narrow_now(const struct fix_hot *hot, varve_narrow *slot, varve_narrow word) {
+  const struct narrow *code = &hot->fixer->code;
+  uint64_t to = forward_moved(&hot->forward, narrow_offset(code, word)) - hot->forward.base;
+  __atomic_store_n(slot, narrow_word(code, to, word), __ATOMIC_RELAXED);
+}
+
+/* As fix(). */
+SCAN_INLINE void fix_narrow(struct fix_hot *hot, varve_narrow *slot, varve_narrow word) {
+  const struct narrow *code = &hot->fixer->code;
+  uint64_t offset = narrow_offset(code, word);
+  uint32_t block = (uint32_t)(offset >> VARVE__BLOCK_SHIFT);
+  if (offset >= hot->forward.bytes || !narrow_has_tag(code, word)) return;
+  if (!forward_moves(&hot->forward, block)) return;
+  ++hot->fixed;
+  if (block == hot->last_block) {
+    fix_narrow_now(hot, slot, word);
+    return;
+  }
+  hot->last_block = block;
+  forward_prefetch(&hot->forward, offset);
+  struct fix_narrow_waiting *place = &hot->fixer->narrow_ring[hot->fixer->narrow_at++ % FIX_RING], leaving = *place;
+  *place = (struct fix_narrow_waiting){slot, word};
+  if (VARVE_LIKELY(leaving.slot)) fix_narrow_now(hot, leaving.slot, leaving.word);
+}
+
 /* fix.c, each for one worker's fixer */
 
 void varve__fixer_open(struct fixer *fixer, struct varve_heap *heap);
@@ -97,9 +132,22 @@ void varve__fix_object(struct fixer *fixer, varve_object *object, uint64_t words
 void varve__fix_stretch(struct fixer *fixer, varve_object *object, const struct varve_layout_entry *layout,
                         uint64_t from, uint64_t to);
 
-/* The commonest layouts here, the others there. */
+SCAN_INLINE bool fix_narrow_object(struct fix_hot *hot, const struct varve_layout_entry *layout, varve_object *object) {
+  if (layout->kind != VARVE__LAYOUT_NARROW_OFFSETS || !layout->masked || !layout->narrow_masked) return false;
+  for (uint64_t mask = layout->mask; mask; mask &= mask - 1) {
+    varve_word *slot = (varve_word *)object + bits_lowest(mask);
+    fix(hot, slot, *slot);
+  }
+  for (uint64_t mask = layout->narrow_mask; mask; mask &= mask - 1) {
+    varve_narrow *slot = (varve_narrow *)object + bits_lowest(mask);
+    fix_narrow(hot, slot, *slot);
+  }
+  return true;
+}
+
+/* The commonest layouts here, the others there. `narrow`, a constant: there may be narrow slots. */
 SCAN_INLINE void fix_object(struct fix_hot *hot, const struct varve_layout_entry *layouts, varve_object *object,
-                            uint64_t words) {
+                            uint64_t words, bool narrow) {
   const struct varve_layout_entry *layout = &layouts[varve_object_layout(object)];
   if (layout->kind == VARVE_LAYOUT_DATA) return;
   if (VARVE_LIKELY(layout->kind == VARVE_LAYOUT_OFFSETS && layout->masked)) {
@@ -109,6 +157,7 @@ SCAN_INLINE void fix_object(struct fix_hot *hot, const struct varve_layout_entry
     }
     return;
   }
+  if (narrow && fix_narrow_object(hot, layout, object)) return;
   fix_put(hot);
   varve__fix_object(hot->fixer, object, words);
   fix_get(hot);

@@ -65,6 +65,7 @@ static varve_status resolve_options(struct varve_heap *heap, varve_error *error)
   if (status == VARVE_OK) heap->created = heap->options;
   heap->slot_tags = heap->options.slot_tags;
   heap->ref_tags = heap->options.ref_tags;
+  heap->narrow = narrow_open(&heap->options);
   heap->ages.on = heap->options.ages;
   varve__policy_open(heap);
   return status;
@@ -72,7 +73,8 @@ static varve_status resolve_options(struct varve_heap *heap, varve_error *error)
 
 static varve_status open_space(struct varve_heap *heap, varve_error *error) {
   const varve_options *o = &heap->options;
-  if (!varve__space_open(&heap->space, heap->topology, o->heap_max, varve__placing_how(o)))
+  uint64_t most = heap->narrow.on ? narrow_reach(&heap->narrow) : UINT64_MAX;
+  if (!varve__space_open(&heap->space, heap->topology, o->heap_max, most, varve__placing_how(o)))
     return varve__error(error, VARVE_RESERVE, "heap-max=%llu: the system refused the address space",
                         (unsigned long long)o->heap_max);
   return VARVE_OK;
@@ -153,6 +155,14 @@ varve_status varve_heap_destroy(varve_heap *heap) {
 }
 
 const varve_options *varve_heap_options(const varve_heap *heap) { return &heap->options; }
+
+varve_status varve_narrow_coding_of(const varve_heap *heap, unsigned compiled, varve_narrow_coding *out) {
+  const struct narrow *n = &heap->narrow;
+  unsigned granule = compiled & 0xff, bits = compiled >> 8;
+  if (!n->on || (granule && granule != heap->options.granule) || (bits && bits != n->tag_bits + 1u)) return VARVE_OPTION;
+  *out = (varve_narrow_coding){heap->space.base - ((uint64_t)1 << n->shift), n->tag_bits, n->shift};
+  return VARVE_OK;
+}
 
 bool varve_heap_contains(const varve_heap *heap, const void *address) {
   return space_contains(&heap->space, (uint64_t)(uintptr_t)address);

@@ -18,6 +18,7 @@
 #include "core/base/park.h"
 #include "core/final.h"
 #include "core/layout.h"
+#include "core/narrow.h"
 #include "core/pin.h"
 #include "core/share.h"
 #include "core/sizing.h"
@@ -136,6 +137,7 @@ struct varve_heap {
   struct varve_final final;
   struct varve_verifier *verifier;
   char *store_log; /* NULL, or a mapping as large as the heap: what was stored through the interface */
+  struct narrow narrow; /* at creation */
 
   /* safepoints: core/safepoint.h. One line, which a stop then waits for once */
   _Alignas(64) _Atomic uint32_t stop;
@@ -185,6 +187,11 @@ static inline uint64_t heap_used_blocks(const struct varve_heap *heap) {
 /* Does the word, found in a heap slot or root, refer to an object of this heap? */
 static inline bool heap_is_reference(const struct varve_heap *heap, varve_word word, uint32_t tags) {
   return space_contains(&heap->space, word) && (tags >> (word & 7) & 1); /* the range first: it predicts better */
+}
+
+/* The same for a narrow word. */
+static inline bool heap_is_narrow_reference(const struct varve_heap *heap, varve_narrow word) {
+  return narrow_offset(&heap->narrow, word) < heap->space.bytes && narrow_has_tag(&heap->narrow, word);
 }
 
 /* Metadata that is of no node in particular, zeroed: on that of the first allowed core. */

@@ -34,7 +34,7 @@ static uint64_t inverse(uint64_t a, uint64_t m) {
   return x < 0 ? (uint64_t)(x + (int64_t)m) : (uint64_t)x;
 }
 
-/* The least word of both that is not below `from`; in words of 8 bytes, so that nothing overflows 64 signed bits. */
+/* The least word of both that is not below `from`; in units of 4 bytes, so that nothing overflows 64 signed bits. */
 static wide first_common(uint64_t a, uint64_t s, uint64_t b, uint64_t t, uint64_t g, uint64_t from) {
   uint64_t m = t / g, distance = (b % t + t - a % t) % t / g;
   uint64_t i = m == 1 ? 0 : (uint64_t)((wide)distance * inverse(s / g, m) % m);
@@ -43,14 +43,24 @@ static wide first_common(uint64_t a, uint64_t s, uint64_t b, uint64_t t, uint64_
   return word;
 }
 
-static bool progressions_meet(const struct varve_interval *x, const struct varve_interval *y, uint64_t *word) {
-  uint64_t a = x->first / 8, b = y->first / 8, s = x->stride / 8, t = y->stride / 8, g = gcd(s, t);
-  uint64_t from = a > b ? a : b, to = (x->last < y->last ? x->last : y->last) / 8;
+/* The first of two progressions moved up by dx bytes, the other by dy. */
+static bool progressions_meet(const struct varve_interval *x, uint64_t dx, const struct varve_interval *y, uint64_t dy,
+                              uint64_t *word) {
+  uint64_t a = (x->first + dx) / 4, b = (y->first + dy) / 4, s = x->stride / 4, t = y->stride / 4, g = gcd(s, t);
+  uint64_t from = a > b ? a : b, x_last = (x->last + dx) / 4, y_last = (y->last + dy) / 4;
+  uint64_t to = x_last < y_last ? x_last : y_last;
   if (from > to || (a > b ? a - b : b - a) % g) return false;
   wide found = first_common(a, s, b, t, g, from);
   if (found > to) return false;
-  *word = (uint64_t)found * 8;
+  *word = (uint64_t)found * 4;
   return true;
+}
+
+/* Wide words are aligned, so two of them meet with both halves. */
+static bool words_meet(const struct varve_interval *x, const struct varve_interval *y, uint64_t *word) {
+  if (progressions_meet(x, 0, y, 0, word)) return true;
+  if (x->width > y->width) return progressions_meet(x, 4, y, 0, word);
+  return x->width < y->width && progressions_meet(x, 0, y, 4, word);
 }
 
 /* ---- the sorted array -------------------------------------------------------------------------------------- */
@@ -83,33 +93,34 @@ static size_t rank_of(const struct varve_intervals *set, uint64_t address) {
   return low;
 }
 
-static struct varve_interval make(const void *first, size_t stride, size_t count, void *owner) {
+static struct varve_interval make(const void *first, size_t stride, size_t count, size_t width, void *owner) {
   uint64_t at = (uintptr_t)first;
-  struct varve_interval one = {at, at + (count - 1) * stride, stride, 0, owner};
+  struct varve_interval one = {at, at + (count - 1) * stride, stride, width, 0, owner};
   if (count == 1) one.stride = 8; /* whatever was given */
   return one;
 }
 
 const struct varve_interval *varve__intervals_meet(const struct varve_intervals *set, const void *first,
-                                                   size_t stride, size_t count, uint64_t *word) {
-  struct varve_interval wanted = make(first, stride, count, NULL);
-  for (size_t i = rank_of(set, wanted.last + 1); i-- && set->items[i].reach >= wanted.first;)
-    if (progressions_meet(&set->items[i], &wanted, word)) return &set->items[i];
+                                                   size_t stride, size_t count, size_t width, uint64_t *word) {
+  struct varve_interval wanted = make(first, stride, count, width, NULL);
+  for (size_t i = rank_of(set, wanted.last + width); i-- && set->items[i].reach > wanted.first;)
+    if (words_meet(&set->items[i], &wanted, word)) return &set->items[i];
   return NULL;
 }
 
 /* Bring `reach` up to date from item `i` on. */
 static void renew_reach(struct varve_intervals *set, size_t i) {
   for (; i < set->count; ++i) {
-    uint64_t before = i ? set->items[i - 1].reach : 0, last = set->items[i].last;
+    uint64_t before = i ? set->items[i - 1].reach : 0, last = set->items[i].last + set->items[i].width;
     set->items[i].reach = before > last ? before : last;
   }
 }
 
-void varve__intervals_add(struct varve_intervals *set, const void *first, size_t stride, size_t count, void *owner) {
+void varve__intervals_add(struct varve_intervals *set, const void *first, size_t stride, size_t count, size_t width,
+                          void *owner) {
   size_t at = rank_of(set, (uintptr_t)first);
   memmove(&set->items[at + 1], &set->items[at], (set->count - at) * sizeof *set->items);
-  set->items[at] = make(first, stride, count, owner);
+  set->items[at] = make(first, stride, count, width, owner);
   ++set->count;
   renew_reach(set, at);
 }

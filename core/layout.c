@@ -119,7 +119,62 @@ static varve_status take_offsets(struct draft *draft, uint32_t *words) {
   entry->offset_count = count;
   entry->masked = count == 0 || words[count - 1] < 64;
   for (uint32_t i = 0; i < count && entry->masked; ++i) entry->mask |= (uint64_t)1 << words[i];
-  if (entry->kind == VARVE_LAYOUT_OFFSETS && count) needs_words(draft, (uint64_t)words[count - 1] + 1);
+  if (draft->desc->kind == VARVE_LAYOUT_OFFSETS && count) needs_words(draft, (uint64_t)words[count - 1] + 1);
+  return VARVE_OK;
+}
+
+/* ---- narrow offsets ---------------------------------------------------------------------------------------- */
+
+/* Does the description say that there are narrow slots? */
+static bool is_narrow(const varve_layout_desc *desc) { return desc->narrow || desc->narrow_count; }
+
+/* Narrow slots belong to some kinds only, and to heaps that ask for them. */
+static varve_status check_narrow(struct draft *draft) {
+  const varve_layout_desc *desc = draft->desc;
+  bool offsets = desc->kind == VARVE_LAYOUT_OFFSETS || desc->kind == VARVE_LAYOUT_RECORDS;
+  if (!is_narrow(desc)) return VARVE_OK;
+  if (desc->narrow && desc->kind != VARVE_LAYOUT_REF_ARRAY) return refuse(draft, "narrow is set, and it is no REF_ARRAY");
+  if (desc->narrow_count && !offsets) return refuse(draft, "narrow_count is not 0 in a kind without offsets");
+  if (!draft->heap->narrow.on) return refuse(draft, "narrow slots, and the heap was created without narrow=1");
+  draft->entry.kind += VARVE__LAYOUT_NARROW;
+  return VARVE_OK;
+}
+
+/* Each is half a word of [least, limit); `limit` 0: no limit. */
+static varve_status check_narrow_offsets(const struct draft *draft, uint32_t least, uint32_t limit) {
+  const varve_layout_desc *desc = draft->desc;
+  if (desc->narrow_count && !desc->narrow_offsets) return refuse(draft, "narrow_count is not 0, narrow_offsets is null");
+  if (desc->narrow_count > WORDS_MAX) return refuse(draft, "%zu narrow offsets are too many", desc->narrow_count);
+  for (size_t i = 0; i < desc->narrow_count; ++i) {
+    uint32_t offset = desc->narrow_offsets[i];
+    if (offset % 4) return refuse(draft, "narrow_offsets[%zu] = %u is not a multiple of 4", i, offset);
+    if (offset < least) return refuse(draft, "narrow_offsets[%zu] = %u is inside the header", i, offset);
+    if (limit && offset >= limit)
+      return refuse(draft, "narrow_offsets[%zu] = %u is not below stride = %u", i, offset, limit);
+  }
+  return VARVE_OK;
+}
+
+static bool offsets_have(const struct varve_layout_entry *entry, uint32_t word) {
+  return bsearch(&word, entry->offsets, entry->offset_count, sizeof word, compare_words) != NULL;
+}
+
+/* The same for them as take_offsets for words; nor may a narrow slot be part of a wide one (F1). */
+static varve_status take_narrow_offsets(struct draft *draft, uint32_t *halves) {
+  struct varve_layout_entry *entry = &draft->entry;
+  uint32_t count = (uint32_t)draft->desc->narrow_count;
+  for (uint32_t i = 0; i < count; ++i) halves[i] = draft->desc->narrow_offsets[i] / 4;
+  qsort(halves, count, sizeof *halves, compare_words);
+  for (uint32_t i = 0; i < count; ++i) {
+    unsigned long long offset = (unsigned long long)halves[i] * 4;
+    if (i && halves[i] == halves[i - 1]) return refuse(draft, "narrow offset %llu is given twice", offset);
+    if (offsets_have(entry, halves[i] / 2)) return refuse(draft, "narrow offset %llu is inside a wide slot", offset);
+  }
+  entry->narrow_offsets = halves;
+  entry->narrow_count = count;
+  entry->narrow_masked = count == 0 || halves[count - 1] < 64;
+  for (uint32_t i = 0; i < count && entry->narrow_masked; ++i) entry->narrow_mask |= (uint64_t)1 << halves[i];
+  if (entry->kind == VARVE__LAYOUT_NARROW_OFFSETS) needs_words(draft, (uint64_t)halves[count - 1] / 2 + 1);
   return VARVE_OK;
 }
 
@@ -127,9 +182,11 @@ static varve_status take_offsets(struct draft *draft, uint32_t *words) {
 
 static varve_status check_first(struct draft *draft) {
   uint32_t first = draft->desc->first ? draft->desc->first : 8;
-  if (first % 8) return refuse(draft, "first = %u is not a multiple of 8", first);
-  draft->entry.first = first / 8;
-  needs_words(draft, draft->entry.first);
+  uint32_t unit = draft->desc->narrow ? 4 : 8;
+  if (first % unit) return refuse(draft, "first = %u is not a multiple of %u", first, unit);
+  if (first < 8) return refuse(draft, "first = %u is inside the header", first);
+  draft->entry.first = first / unit;
+  needs_words(draft, ((uint64_t)first + 7) / 8);
   return VARVE_OK;
 }
 
@@ -139,7 +196,13 @@ static varve_status check_records(struct draft *draft) {
   if (status != VARVE_OK) return status;
   if (!stride || stride % 8) return refuse(draft, "stride = %u is not a positive multiple of 8", stride);
   draft->entry.stride = stride / 8;
-  return check_offsets(draft, 0, stride);
+  status = check_offsets(draft, 0, stride);
+  return status == VARVE_OK ? check_narrow_offsets(draft, 0, stride) : status;
+}
+
+static varve_status check_fixed(struct draft *draft) {
+  varve_status status = check_offsets(draft, 8, 0);
+  return status == VARVE_OK ? check_narrow_offsets(draft, 8, 0) : status;
 }
 
 /* ---- closures ---------------------------------------------------------------------------------------------- */
@@ -191,28 +254,38 @@ static varve_status check_weak(struct draft *draft) {
 
 /* ---- unions ------------------------------------------------------------------------------------------------ */
 
-static bool has_slot(const struct varve_layout_table *table, varve_layout layout, uint32_t word);
-
-static bool offsets_have(const struct varve_layout_entry *entry, uint32_t word) {
-  return bsearch(&word, entry->offsets, entry->offset_count, sizeof word, compare_words) != NULL;
-}
+static bool has_slot(const struct varve_layout_table *table, varve_layout layout, uint32_t half);
 
 static bool choice_has(const struct varve_layout_table *table, const struct varve_layout_choice *choice,
-                       uint32_t word) {
+                       uint32_t half) {
   for (uint32_t i = 0; i < choice->count; ++i)
-    if (has_slot(table, choice->cases[i].layout, word)) return true;
-  return has_slot(table, choice->otherwise, word);
+    if (has_slot(table, choice->cases[i].layout, half)) return true;
+  return has_slot(table, choice->otherwise, half);
 }
 
-/* Can the word of an object of this layout be a slot? What a trace function visits is not known: no. */
-static bool has_slot(const struct varve_layout_table *table, varve_layout layout, uint32_t word) {
+static bool narrow_offsets_have(const struct varve_layout_entry *entry, uint32_t half) {
+  return bsearch(&half, entry->narrow_offsets, entry->narrow_count, sizeof half, compare_words) != NULL;
+}
+
+static bool narrow_record_has(const struct varve_layout_entry *entry, uint32_t half) {
+  if (half / 2 < entry->first) return false;
+  uint32_t word = (half / 2 - entry->first) % entry->stride;
+  return offsets_have(entry, word) || narrow_offsets_have(entry, word * 2 + half % 2);
+}
+
+/* Can the half of a word of an object of this layout be in a slot? What a trace function visits is not known: no. */
+static bool has_slot(const struct varve_layout_table *table, varve_layout layout, uint32_t half) {
   const struct varve_layout_entry *entry = &table->entries[layout];
+  uint32_t word = half / 2;
   switch (layout ? entry->kind : VARVE_LAYOUT_DATA) {
     case VARVE_LAYOUT_OFFSETS: return offsets_have(entry, word);
     case VARVE_LAYOUT_REF_ARRAY: return word >= entry->first;
     case VARVE_LAYOUT_RECORDS:
       return word >= entry->first && offsets_have(entry, (word - entry->first) % entry->stride);
-    case VARVE_LAYOUT_UNION: return choice_has(table, entry->choice, word);
+    case VARVE__LAYOUT_NARROW_OFFSETS: return offsets_have(entry, word) || narrow_offsets_have(entry, half);
+    case VARVE__LAYOUT_NARROW_ARRAY: return half >= entry->first;
+    case VARVE__LAYOUT_NARROW_RECORDS: return narrow_record_has(entry, half);
+    case VARVE_LAYOUT_UNION: return choice_has(table, entry->choice, half);
     case VARVE_LAYOUT_CLOSURE:
       return in_words((uint64_t)word * 8, entry->closure->value_offset, entry->closure->value_stride);
     default: return false;
@@ -222,11 +295,11 @@ static bool has_slot(const struct varve_layout_table *table, varve_layout layout
 /* A layout that a union refers to. Rewriting a slot must not change the discriminant (L2). */
 static varve_status check_case_layout(struct draft *draft, varve_layout layout) {
   const struct varve_layout_table *table = &draft->heap->layouts;
-  uint32_t discriminant = draft->desc->choice.offset;
+  uint32_t discriminant = draft->desc->choice.offset, last = discriminant + draft->desc->choice.width - 1;
   if (!is_registered(table, layout)) return refuse(draft, "a case names layout %u, which is not registered", layout);
   if (layout_is_weak(&table->entries[layout]))
     return refuse(draft, "case layout \"%.40s\" is a weak one", table->entries[layout].name);
-  if (has_slot(table, layout, discriminant / 8))
+  if (has_slot(table, layout, discriminant / 4) || has_slot(table, layout, last / 4))
     return refuse(draft, "the discriminant at %u is inside a slot of case layout \"%.40s\"", discriminant,
                   table->entries[layout].name);
   needs_words(draft, table->entries[layout].words_min);
@@ -307,7 +380,7 @@ static varve_status check_hook(struct draft *draft) {
 static varve_status check_kind(struct draft *draft) {
   switch (draft->desc->kind) {
     case VARVE_LAYOUT_DATA: return VARVE_OK;
-    case VARVE_LAYOUT_OFFSETS: return check_offsets(draft, 8, 0);
+    case VARVE_LAYOUT_OFFSETS: return check_fixed(draft);
     case VARVE_LAYOUT_REF_ARRAY: return check_first(draft);
     case VARVE_LAYOUT_RECORDS: return check_records(draft);
     case VARVE_LAYOUT_UNION: return check_union(draft);
@@ -325,7 +398,7 @@ static size_t copy_bytes(const varve_layout_desc *desc) {
     case VARVE_LAYOUT_OFFSETS:
     case VARVE_LAYOUT_WEAK:
     case VARVE_LAYOUT_EPHEMERONS:
-    case VARVE_LAYOUT_RECORDS: return bits_round_up(desc->offset_count * sizeof(uint32_t), 8);
+    case VARVE_LAYOUT_RECORDS: return bits_round_up((desc->offset_count + desc->narrow_count) * sizeof(uint32_t), 8);
     case VARVE_LAYOUT_UNION:
       return sizeof(struct varve_layout_choice) + desc->choice.case_count * sizeof(varve_union_case);
     case VARVE_LAYOUT_CLOSURE: return sizeof(struct varve_layout_closure);
@@ -333,12 +406,18 @@ static size_t copy_bytes(const varve_layout_desc *desc) {
   }
 }
 
+static varve_status take_all_offsets(struct draft *draft, uint32_t *copies) {
+  varve_status status = take_offsets(draft, copies);
+  if (status != VARVE_OK || !draft->desc->narrow_count) return status;
+  return take_narrow_offsets(draft, copies + draft->desc->offset_count);
+}
+
 static varve_status take_copies(struct draft *draft, void *copies) {
   switch (draft->desc->kind) {
     case VARVE_LAYOUT_OFFSETS:
     case VARVE_LAYOUT_WEAK:
     case VARVE_LAYOUT_EPHEMERONS:
-    case VARVE_LAYOUT_RECORDS: return take_offsets(draft, copies);
+    case VARVE_LAYOUT_RECORDS: return take_all_offsets(draft, copies);
     case VARVE_LAYOUT_UNION: return take_choice(draft, copies);
     case VARVE_LAYOUT_CLOSURE: return take_closure(draft, copies);
     default: return VARVE_OK;
@@ -403,6 +482,7 @@ static varve_status register_locked(struct draft *draft) {
   draft->id = atomic_load_explicit(&draft->heap->layouts.count, memory_order_relaxed); /* we hold the lock */
   varve_status status = check_kind(draft);
   if (status == VARVE_OK) status = check_hook(draft);
+  if (status == VARVE_OK) status = check_narrow(draft);
   if (status == VARVE_OK) status = make_room(draft);
   if (status == VARVE_OK) status = take(draft);
   if (status == VARVE_OK) publish(draft);

@@ -49,8 +49,10 @@ static void open_worker(struct varve_heap *heap, struct varve_marker *marker, ui
   worker->index = index;
   worker->deque.ring = marker->rings + (size_t)index * marker->ring_capacity;
   worker->deque.mask = marker->ring_capacity - 1;
-  worker->visitor = (struct varve_visitor){.range = varve__mark_slot_range, .heap = heap, .context = worker};
-  worker->root_visitor = (struct varve_visitor){.range = varve__mark_root_range, .heap = heap, .context = worker};
+  worker->visitor = (struct varve_visitor){.range = varve__mark_slot_range, .narrow = varve__mark_slot_narrow,
+                                            .heap = heap, .context = worker};
+  worker->root_visitor = (struct varve_visitor){.range = varve__mark_root_range, .narrow = varve__mark_root_narrow,
+                                                 .heap = heap, .context = worker};
 }
 
 /* Each node's part of the segments, by its cores. */

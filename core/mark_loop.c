@@ -177,13 +177,12 @@ static void mark_child_slow(struct mark_worker *worker, uint64_t index) {
   else varve__mark_defer(worker, index);
 }
 
-/* Let the word enter the first ring, if it is a reference; the child that leaves may take one entry of room. While the
- * stack is empty its header will be wanted at once, so it is fetched together with the bitmap word. */
-SCAN_INLINE void enter(struct hot *hot, varve_word word) {
-  uint64_t offset = word - hot->base, index = offset >> 3, *place;
-  if (offset >= hot->bytes || !(hot->tags >> (word & 7) & 1)) return;
+/* Let the child at the offset enter the first ring; the one that leaves may take one entry of room. While the stack is
+ * empty its header will be wanted at once, so it is fetched together with the bitmap word. */
+SCAN_INLINE void admit(struct hot *hot, uint64_t offset, uint64_t address) {
+  uint64_t index = offset >> 3, *place;
   __builtin_prefetch(&hot->bitmap[index >> 6], 1);
-  if (hot->top == hot->low) __builtin_prefetch((const void *)word);
+  if (hot->top == hot->low) __builtin_prefetch((const void *)address);
   place = &hot->worker->children[hot->tail++ % MARK_TEST_RING];
   uint64_t leaving = *place;
   *place = index;
@@ -191,9 +190,21 @@ SCAN_INLINE void enter(struct hot *hot, varve_word word) {
   else mark_child(hot, leaving);
 }
 
-static __attribute__((noinline)) void enter_slow(struct mark_worker *worker, varve_word word, uint32_t tags) {
-  if (!heap_is_reference(worker->heap, word, tags)) return;
-  uint64_t index = space_word(&worker->heap->space, word);
+/* The word, if it is a reference. */
+SCAN_INLINE void enter(struct hot *hot, varve_word word) {
+  uint64_t offset = word - hot->base;
+  if (offset >= hot->bytes || !(hot->tags >> (word & 7) & 1)) return;
+  admit(hot, offset, word);
+}
+
+SCAN_INLINE void enter_narrow(struct hot *hot, varve_narrow word) {
+  const struct narrow *code = &hot->worker->heap->narrow;
+  uint64_t offset = narrow_offset(code, word);
+  if (offset >= hot->bytes || !narrow_has_tag(code, word)) return;
+  admit(hot, offset, hot->base + offset);
+}
+
+static void admit_slow(struct mark_worker *worker, uint64_t index) {
   __builtin_prefetch(&worker->heap->space.bitmap[index >> 6], 1);
   uint64_t *place = &worker->children[worker->waiting_tail++ % MARK_TEST_RING], leaving = *place;
   *place = index;
@@ -201,8 +212,17 @@ static __attribute__((noinline)) void enter_slow(struct mark_worker *worker, var
   else mark_child_slow(worker, leaving);
 }
 
+static __attribute__((noinline)) void enter_slow(struct mark_worker *worker, varve_word word, uint32_t tags) {
+  if (heap_is_reference(worker->heap, word, tags)) admit_slow(worker, space_word(&worker->heap->space, word));
+}
+
 void varve__mark_enter(struct mark_worker *worker, varve_word word) {
   enter_slow(worker, word, worker->heap->slot_tags);
+}
+
+static __attribute__((noinline)) void enter_narrow_slow(struct mark_worker *worker, varve_narrow word) {
+  const struct varve_heap *heap = worker->heap;
+  if (heap_is_narrow_reference(heap, word)) admit_slow(worker, narrow_offset(&heap->narrow, word) / 8);
 }
 
 /* All children leave the first ring. */
@@ -236,6 +256,66 @@ SCAN_INLINE bool make_room(struct hot *hot, size_t entries) {
   get(hot);
   return room;
 }
+
+/* ---- narrow slots ---- */
+
+/* Neighbouring words. */
+SCAN_INLINE void enter_narrow_dense_as(struct mark_worker *worker, const varve_narrow *words, size_t count, bool alone) {
+  struct hot hot = open_hot(worker, 0, alone);
+  struct filter_narrow filter = filter_narrow_open(hot.bytes >> worker->heap->narrow.shift, worker->heap->narrow.tag_bits);
+  size_t i = 0;
+  for (; i + FILTER_WORDS <= count; i += FILTER_WORDS) {
+    uint64_t found = filter_narrow_words(&filter, words + i);
+    if (!found) continue;
+    if (!make_room(&hot, bits_count(found))) break;
+    for (; found; found &= found - 1) enter_narrow(&hot, words[i + bits_lowest(found)]);
+  }
+  close_hot(&hot);
+  for (; i < count; ++i) enter_narrow_slow(worker, words[i]);
+}
+
+static __attribute__((noinline)) void enter_narrow_dense(struct mark_worker *worker, const varve_narrow *words,
+                                                         size_t count) {
+  if (worker->alone) enter_narrow_dense_as(worker, words, count, true);
+  else enter_narrow_dense_as(worker, words, count, false);
+}
+
+static void enter_narrow_slots(void *context, varve_narrow *slots, size_t count) {
+  struct mark_worker *worker = context;
+#ifdef VARVE_PLANT_MISSED_NARROW_SLOT
+  if (count > 2) --count;
+#endif
+  if (count >= FILTER_WORDS) enter_narrow_dense(worker, slots, count);
+  else
+    for (size_t i = 0; i < count; ++i) enter_narrow_slow(worker, slots[i]);
+}
+
+void varve__mark_slot_narrow(struct varve_visitor *visitor, varve_narrow *base, size_t stride, size_t count,
+                             const uint64_t *bitmap) {
+  struct mark_worker *worker = visitor->context;
+  if (!bitmap && stride == 4) {
+    enter_narrow_slots(worker, base, count);
+    return;
+  }
+  for (size_t i = 0; i < count; ++i)
+    if (!bitmap || __atomic_load_n(&bitmap[i / 64], __ATOMIC_RELAXED) >> i % 64 & 1)
+      enter_narrow_slow(worker, *(varve_narrow *)((char *)base + i * stride));
+}
+
+/* As varve__mark_root_range. */
+void varve__mark_root_narrow(struct varve_visitor *visitor, varve_narrow *base, size_t stride, size_t count,
+                             const uint64_t *bitmap) {
+  struct mark_worker *worker = visitor->context;
+  for (size_t from = 0; from < count; from += ROOT_WORDS) {
+    size_t some = count - from < ROOT_WORDS ? count - from : ROOT_WORDS;
+    varve__mark_slot_narrow(visitor, (varve_narrow *)((char *)base + from * stride), stride, some,
+                            bitmap ? bitmap + from / 64 : NULL);
+    if (!deque_is_empty(&worker->deque) || !mark_has_room(worker)) varve__mark_drain(worker);
+  }
+  varve__mark_drain(worker);
+}
+
+/* ---- wide slots ---- */
 
 /* Neighbouring words. Which of them are references cannot be predicted, so that is no branch. */
 SCAN_INLINE void enter_dense_as(struct mark_worker *worker, const varve_word *words, size_t count, uint32_t tags,
@@ -312,7 +392,7 @@ static __attribute__((noinline)) void scan_array(struct mark_worker *worker, uin
   for (bool left = false; piece < pieces && !left; ++piece) {
     left = piece + 1 < pieces && mark_has_room(worker);
     if (left) worker->current->entries[worker->current->count++] = index | (piece + 1) << MARK_PIECE_SHIFT;
-    scan_piece(layout, (varve_word *)object, words, piece, unit, enter_slots, worker);
+    scan_piece(layout, (varve_word *)object, words, piece, unit, enter_slots, enter_narrow_slots, worker);
   }
 }
 
@@ -334,10 +414,22 @@ static __attribute__((noinline)) void scan(struct mark_worker *worker, varve_obj
   else if (layout_is_weak(layout))
     scan_holder(worker, object, words, layout);
   else
-    scan_object(&heap->layouts, layout, (varve_word *)object, words, enter_slots, worker, &worker->visitor);
+    scan_object(&heap->layouts, layout, (varve_word *)object, words, enter_slots, enter_narrow_slots, worker,
+                &worker->visitor);
 }
 
-SCAN_INLINE void scan_hot(struct hot *hot, varve_object *object, uint64_t words) {
+/* An object with few slots, some of them narrow. False: it is none. */
+SCAN_INLINE bool scan_narrow(struct hot *hot, const struct varve_layout_entry *layout, varve_object *object) {
+  if (layout->kind != VARVE__LAYOUT_NARROW_OFFSETS || !layout->masked || !layout->narrow_masked) return false;
+  if (!make_room(hot, layout->offset_count + layout->narrow_count)) return false;
+  for (uint64_t mask = layout->mask; mask; mask &= mask - 1)
+    enter(hot, ((varve_word *)object)[bits_lowest(mask)]);
+  for (uint64_t mask = layout->narrow_mask; mask; mask &= mask - 1)
+    enter_narrow(hot, ((varve_narrow *)object)[bits_lowest(mask)]);
+  return true;
+}
+
+SCAN_INLINE void scan_hot(struct hot *hot, varve_object *object, uint64_t words, bool narrow) {
   const struct varve_layout_entry *layout = &hot->layouts[varve_object_layout(object)];
   if (layout->kind == VARVE_LAYOUT_DATA) return;
   if (VARVE_LIKELY(layout->kind == VARVE_LAYOUT_OFFSETS && layout->masked && make_room(hot, layout->offset_count))) {
@@ -345,6 +437,7 @@ SCAN_INLINE void scan_hot(struct hot *hot, varve_object *object, uint64_t words)
       enter(hot, ((varve_word *)object)[bits_lowest(mask)]);
     return;
   }
+  if (narrow && scan_narrow(hot, layout, object)) return;
   put(hot);
   scan(hot->worker, object, words);
   get(hot);
@@ -373,7 +466,7 @@ SCAN_INLINE void survive_keyed(struct hot *hot, varve_object *object) {
 }
 
 /* An entry whose header is here. */
-SCAN_INLINE void visit(struct hot *hot, uint64_t entry, bool keyed) {
+SCAN_INLINE void visit(struct hot *hot, uint64_t entry, bool keyed, bool narrow) {
   if (VARVE_UNLIKELY(entry >> MARK_PIECE_SHIFT)) {
     put(hot);
     visit_piece(hot->worker, entry);
@@ -396,7 +489,7 @@ SCAN_INLINE void visit(struct hot *hot, uint64_t entry, bool keyed) {
   hot->words += words;
   if (keyed) survive_keyed(hot, object);
   else survive(hot, object);
-  scan_hot(hot, object, words);
+  scan_hot(hot, object, words, narrow);
 }
 
 /* ---- the loop ---- */
@@ -475,7 +568,7 @@ SCAN_INLINE void fetch(const struct hot *hot, uint64_t entry) {
   __builtin_prefetch(&hot->bitmap[index >> 6], 1);
 }
 
-SCAN_INLINE void drain_as(struct mark_worker *worker, bool alone, bool keyed) {
+SCAN_INLINE void drain_as(struct mark_worker *worker, bool alone, bool keyed, bool narrow) {
   struct hot hot = open_hot(worker, worker->heap->slot_tags, alone);
   uint64_t ring[RING];
   uint32_t head = 0, tail = 0, chores = CHORE_OBJECTS;
@@ -497,16 +590,25 @@ SCAN_INLINE void drain_as(struct mark_worker *worker, bool alone, bool keyed) {
       learn(&hot);
       chores = CHORE_OBJECTS - worker->window % 3; /* or objects that come in turns would all be sampled, or none */
     }
-    visit(&hot, next, keyed);
+    visit(&hot, next, keyed, narrow);
   }
   close_hot(&hot);
 }
 
 /* Ephemerons fire. */
-static __attribute__((noinline)) void drain_keyed(struct mark_worker *worker) { drain_as(worker, worker->alone, true); }
+static __attribute__((noinline)) void drain_keyed(struct mark_worker *worker) {
+  drain_as(worker, worker->alone, true, worker->heap->narrow.on);
+}
+
+/* A loop of their own for heaps with narrow slots, so that it costs the others nothing. */
+static __attribute__((noinline)) void drain_narrow(struct mark_worker *worker) {
+  if (worker->alone) drain_as(worker, true, false, true);
+  else drain_as(worker, false, false, true);
+}
 
 void varve__mark_drain(struct mark_worker *worker) {
   if (VARVE_UNLIKELY(worker->keyed)) drain_keyed(worker);
-  else if (worker->alone) drain_as(worker, true, false);
-  else drain_as(worker, false, false);
+  else if (VARVE_UNLIKELY(worker->heap->narrow.on)) drain_narrow(worker);
+  else if (worker->alone) drain_as(worker, true, false, false);
+  else drain_as(worker, false, false, false);
 }

@@ -126,6 +126,11 @@ void varve__mark_root_range(struct varve_visitor *visitor, varve_word *base, siz
                             const uint64_t *bitmap, bool ref);
 void varve__mark_slot_range(struct varve_visitor *visitor, varve_word *base, size_t stride, size_t count,
                             const uint64_t *bitmap, bool ref);
+/* The same for narrow words. */
+void varve__mark_root_narrow(struct varve_visitor *visitor, varve_narrow *base, size_t stride, size_t count,
+                             const uint64_t *bitmap);
+void varve__mark_slot_narrow(struct varve_visitor *visitor, varve_narrow *base, size_t stride, size_t count,
+                             const uint64_t *bitmap);
 /* Let a word enter, as if an object's slot held it. */
 void varve__mark_enter(struct mark_worker *worker, varve_word word);
 /* Forget what was measured of the ring's depth in another pause's time. */

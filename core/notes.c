@@ -18,9 +18,10 @@
 #include "regions/filter.h"
 
 #define LINE_WORDS 8u
-#define SHIFT_MAX 19u /* NO1: a stretch is a multiple of so many bytes, whatever its stride */
+#define SHIFT_MIN 6u  /* of eight narrow words in a row only half a line would be */
+#define SHIFT_MAX 18u /* NO1: a stretch is a multiple of so many bytes, whatever its stride */
 #define AHEAD 32u     /* lines fetched before they are read */
-_Static_assert(ROOT_STRETCH_WORDS * 8 % (1u << SHIFT_MAX) == 0, "NO1");
+_Static_assert(ROOT_STRETCH_WORDS * sizeof(varve_narrow) % (1u << SHIFT_MAX) == 0, "NO1");
 
 /* ---- opening, growing, closing ---- */
 
@@ -40,7 +41,7 @@ static void open_chunks(struct root_table *table) {
 
 static uint64_t line_shift(size_t stride) {
   uint64_t shift = bits_lowest(bits_next_power_of_two(stride * LINE_WORDS));
-  return shift < SHIFT_MAX ? shift : SHIFT_MAX;
+  return shift < SHIFT_MIN ? SHIFT_MIN : shift < SHIFT_MAX ? shift : SHIFT_MAX;
 }
 
 static void free_lines(varve_heap *heap, struct root_lines *lines) {
@@ -100,7 +101,7 @@ static bool open_lines(struct root_table *table) {
   }
   if (lines != table->lines) replace_lines(table, lines);
   __atomic_store_n(&table->notes.table, (uintptr_t)lines->note, __ATOMIC_RELAXED);
-  __atomic_store_n(&table->notes.extent, last + sizeof(varve_word), __ATOMIC_RELEASE);
+  __atomic_store_n(&table->notes.extent, last + root_table_width(table), __ATOMIC_RELEASE);
   return true;
 }
 
@@ -132,10 +133,10 @@ void varve_ref_note_slow(varve_refs *refs, const varve_word *slot) {
 /* ---- lines on their way to the sieve ---- */
 
 struct line {
-  varve_word *words;
+  void *words;
   uint64_t which; /* words of it that are in use */
   uint8_t *note;
-  bool whole;     /* eight neighbouring words: all may be read */
+  bool whole;     /* eight neighbouring wide words: all may be read */
 };
 
 /* Those that were fetched last wait in a ring. */
@@ -143,7 +144,7 @@ struct lines {
   struct varve_sieve *sieve;
   struct filter filter;
   size_t stride;
-  bool ref;
+  bool ref, narrow;
   unsigned first, end; /* of the ring, running */
   struct line ahead[AHEAD];
 };
@@ -153,7 +154,8 @@ static void sift_line(struct lines *lines, const struct line *line) {
   uint64_t which = line->whole ? line->which & filter_eight(&lines->filter, line->words) : line->which;
   ++sieve->lines;
   sieve->found = sieve->needed = false;
-  varve__sieve_run(sieve, line->words, lines->stride, which, lines->ref);
+  if (lines->narrow) varve__sieve_run_narrow(sieve, line->words, lines->stride, which);
+  else varve__sieve_run(sieve, line->words, lines->stride, which, lines->ref);
   if (sieve_forgets(sieve)) *line->note = 0;
 }
 
@@ -206,8 +208,8 @@ static size_t line_begin(const struct root_table *table, size_t line) {
 static void add_array_line(struct lines *lines, struct root_table *table, size_t line) {
   size_t from = line_begin(table, line), count = line_begin(table, line + 1) - from;
   if (!count) return;
-  struct line one = {(varve_word *)((char *)table->base + from * table->stride), cut_bits(table->bitmap, from, count),
-                     &table->lines->note[line], table->stride == 8 && count == LINE_WORDS};
+  struct line one = {(char *)table->base + from * table->stride, cut_bits(table->bitmap, from, count),
+                     &table->lines->note[line], !table->narrow && table->stride == 8 && count == LINE_WORDS};
   add_line(lines, one, count);
 }
 
@@ -240,6 +242,7 @@ void varve__roots_sift(struct varve_roots *roots, size_t task, struct varve_siev
   struct lines lines = {.sieve = sieve, .stride = one->chunk ? 8 : one->table->stride};
   lines.filter = filter_open(space->base, space->bytes);
   lines.ref = root_table_is_ref(one->table);
+  lines.narrow = one->table->narrow;
   if (one->chunk) sift_chunk(&lines, one->chunk);
   else sift_stretch(&lines, one->table, one->part);
 }
@@ -251,7 +254,7 @@ void varve__roots_forget_notes(struct varve_roots *roots) {
     if (table->lines) memset(table->lines->note, 0, table->lines->count);
 }
 
-bool varve__roots_has_note(const struct varve_roots *roots, size_t task, const varve_word *slot) {
+bool varve__roots_has_note(const struct varve_roots *roots, size_t task, const void *slot) {
   const struct root_table *table = roots->tasks[task].table;
   if (!table || !table->notes.within) return true;
   const varve_notes *notes = &table->notes;

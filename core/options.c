@@ -254,9 +254,24 @@ static uint64_t between(uint64_t least, uint64_t value, uint64_t most) {
   return value < least ? least : value > most ? most : value;
 }
 
-static uint64_t default_heap_max(const struct varve_topology *topology) {
+static uint64_t default_heap_max(const varve_options *options, const struct varve_topology *topology) {
   const struct row *row = row_find("heap-max", 8);
-  return between(row->least, topology->memory_limit / 2, row->most);
+  const struct narrow narrow = narrow_open(options);
+  return between(row->least, topology->memory_limit / 2, narrow.on ? narrow_heap_max(&narrow) : row->most);
+}
+
+/* The tags are tags, and the index reaches all of the heap (NW1). */
+static varve_status check_narrow(const varve_options *options, varve_error *error) {
+  const struct narrow narrow = narrow_open(options);
+  if (!narrow.on) return VARVE_OK;
+  if (narrow.tag_bits < 5 && narrow.tags >> (1u << narrow.tag_bits))
+    return varve__error(error, VARVE_OPTION, "narrow-tags=%u has a tag that %u bits (narrow-tag-bits) cannot hold",
+                        narrow.tags, narrow.tag_bits);
+  if (options->heap_max <= narrow_heap_max(&narrow)) return VARVE_OK;
+  return varve__error(error, VARVE_OPTION,
+                      "heap-max=%llu: narrow=1, and %u bits of index reach %u-byte granules of a heap-max of %llu at most",
+                      (unsigned long long)options->heap_max, 32 - narrow.tag_bits, options->granule,
+                      (unsigned long long)narrow_heap_max(&narrow));
 }
 
 static uint32_t default_segments(uint64_t heap_max) {
@@ -285,7 +300,9 @@ varve_status varve__options_resolve(varve_options *options, const struct varve_t
   varve_status status = check_ranges(options, error);
   if (status != VARVE_OK) return status;
   bool given = options->heap_max != 0;
-  if (!given) options->heap_max = default_heap_max(topology);
+  if (!given) options->heap_max = default_heap_max(options, topology);
+  status = check_narrow(options, error);
+  if (status != VARVE_OK) return status;
   if (options->heap_initial > options->heap_max)
     return varve__error(error, VARVE_OPTION, "heap-initial=%llu is more than heap-max=%llu%s",
                         (unsigned long long)options->heap_initial, (unsigned long long)options->heap_max,

@@ -86,7 +86,7 @@ static varve_status place_words(struct varve_roots *roots, struct root_table *ta
   if (!varve__intervals_reserve(roots->heap, &roots->words) ||
       !varve__root_reserve_tasks(roots, root_stretches(table->count)))
     return varve__error(error, VARVE_METADATA, "\"%s\": %zu words", table->name, table->count);
-  varve__intervals_add(&roots->words, table->base, table->stride, table->count, table);
+  varve__intervals_add(&roots->words, table->base, table->stride, table->count, root_table_width(table), table);
   varve__root_locate(table);
   return VARVE_OK;
 }
@@ -105,12 +105,23 @@ static varve_status own_words(struct varve_roots *roots, struct root_table *tabl
   return varve__error(error, VARVE_METADATA, "\"%s\": notes for %zu words", table->name, table->count);
 }
 
+static varve_status check_narrow(const varve_heap *heap, const varve_ref_array *array, varve_error *error) {
+  const char *name = array->name ? array->name : "";
+  if (!array->narrow) return VARVE_OK;
+  if (array->base) return varve__error(error, VARVE_ROOT, "\"%s\": base and narrow are both given", name);
+  if (heap->narrow.on) return VARVE_OK;
+  return varve__error(error, VARVE_ROOT, "\"%s\": narrow words, and the heap was created without narrow=1", name);
+}
+
 varve_status varve_ref_array_add(varve_heap *heap, const varve_ref_array *array, varve_refs **out,
                                  varve_error *error) {
   if (!heap || !array || !out) return varve__error(error, VARVE_ARGUMENT, "Ref array: a null argument");
+  varve_status allowed = check_narrow(heap, array, error);
+  if (allowed != VARVE_OK) return allowed;
   struct root_table *table = varve__root_table_new(heap, ROOT_ARRAY, array->name);
   if (!table) return varve__error(error, VARVE_METADATA, "Ref array: no memory for a table");
-  table->base = array->base;
+  table->base = array->narrow ? varve_narrow_place(array->narrow) : array->base;
+  table->narrow = array->narrow;
   table->stride = array->stride;
   table->count = array->count;
   table->bitmap = array->bitmap;
@@ -144,15 +155,26 @@ static varve_status update(struct varve_roots *roots, struct root_table *table, 
   return status;
 }
 
-varve_status varve_ref_array_update(varve_refs *refs, varve_word *base, size_t count, const uint64_t *bitmap,
-                                    varve_error *error) {
+static varve_status update_words(varve_refs *refs, bool narrow, const struct root_table *wanted, varve_error *error) {
   if (!refs || refs->table.kind != ROOT_ARRAY) return varve__error(error, VARVE_ARGUMENT, "not a Ref array");
+  if (refs->table.narrow != narrow)
+    return varve__error(error, VARVE_ARGUMENT, "\"%s\" is an array of words of the other width", refs->table.name);
   struct varve_roots *roots = refs->table.heap->roots;
-  struct root_table wanted = {.base = base, .count = count, .bitmap = bitmap};
   varve__lock_take(&roots->lock);
-  varve_status status = update(roots, &refs->table, &wanted, error);
+  varve_status status = update(roots, &refs->table, wanted, error);
   varve__lock_release(&roots->lock);
   return status;
+}
+
+varve_status varve_ref_array_update(varve_refs *refs, varve_word *base, size_t count, const uint64_t *bitmap,
+                                    varve_error *error) {
+  return update_words(refs, false, &(struct root_table){.base = base, .count = count, .bitmap = bitmap}, error);
+}
+
+varve_status varve_ref_array_update_narrow(varve_refs *refs, varve_narrow *base, size_t count, const uint64_t *bitmap,
+                                           varve_error *error) {
+  struct root_table wanted = {.base = varve_narrow_place(base), .count = count, .bitmap = bitmap};
+  return update_words(refs, true, &wanted, error);
 }
 
 void varve_ref_array_remove(varve_refs *refs) {

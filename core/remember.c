@@ -83,7 +83,13 @@ static const struct varve_layout_entry *layout_of(const struct varve_heap *heap,
 static bool has_lines(const struct varve_heap *heap, const varve_object *object) {
   const struct varve_layout_entry *layout = layout_of(heap, object);
   if (varve_object_bytes(object) <= VARVE_MEDIUM_MAX) return false;
-  return layout->kind == VARVE_LAYOUT_REF_ARRAY || (layout->kind == VARVE_LAYOUT_RECORDS && layout->masked);
+  switch (layout->kind) {
+    case VARVE_LAYOUT_REF_ARRAY:
+    case VARVE__LAYOUT_NARROW_ARRAY: return true;
+    case VARVE_LAYOUT_RECORDS: return layout->masked;
+    case VARVE__LAYOUT_NARROW_RECORDS: return layout->masked && layout->narrow_masked;
+    default: return false;
+  }
 }
 
 static uint8_t *line_note(const struct varve_space *space, const void *address) {
@@ -126,21 +132,24 @@ void varve_remember(varve_mutator *head, void *at, varve_word *slot) {
 
 /* ---- the sieve ---- */
 
+/* Does what is at the address belong to the range? Sets needed. */
+SCAN_INLINE bool leads_into_range(struct varve_sieve *sieve, uint64_t address) {
+  const struct varve_space *space = &sieve->heap->space;
+  uint8_t epoch = space->epochs[space_block(space, address)];
+  bool into = epoch >= space->cut;
+  if (into) epoch = space->cut;
+  sieve->needed |= epoch > sieve->past;
+  return into;
+}
+
 /* The words of `which` that refer into the range. Sets found and needed. */
 static uint64_t refer_into_range(struct varve_sieve *sieve, const varve_word *words, size_t stride, uint64_t which,
                                  uint32_t tags) {
-  const struct varve_space *space = &sieve->heap->space;
   uint64_t into = 0;
   for (; which; which &= which - 1) {
     unsigned i = bits_lowest(which);
     varve_word word = *(const varve_word *)((const char *)words + i * stride);
-    if (!heap_is_reference(sieve->heap, word, tags)) continue;
-    uint8_t epoch = space->epochs[space_block(space, word)];
-    if (epoch >= space->cut) {
-      into |= UINT64_C(1) << i;
-      epoch = space->cut;
-    }
-    sieve->needed |= epoch > sieve->past;
+    if (heap_is_reference(sieve->heap, word, tags) && leads_into_range(sieve, word)) into |= UINT64_C(1) << i;
   }
   sieve->found |= into != 0;
   return into;
@@ -150,6 +159,25 @@ void varve__sieve_run(struct varve_sieve *sieve, varve_word *words, size_t strid
   uint32_t tags = ref ? sieve->heap->ref_tags : sieve->heap->slot_tags;
   uint64_t into = refer_into_range(sieve, words, stride, which, tags);
   if (into) sieve->visitor->range(sieve->visitor, words, stride, 64 - (size_t)__builtin_clzll(into), &into, ref);
+}
+
+static uint64_t narrow_into_range(struct varve_sieve *sieve, const varve_narrow *words, size_t stride, uint64_t which) {
+  const struct varve_heap *heap = sieve->heap;
+  uint64_t into = 0;
+  for (; which; which &= which - 1) {
+    unsigned i = bits_lowest(which);
+    varve_narrow word = *(const varve_narrow *)((const char *)words + i * stride);
+    if (!heap_is_narrow_reference(heap, word)) continue;
+    uint64_t address = heap->space.base + narrow_offset(&heap->narrow, word);
+    if (leads_into_range(sieve, address)) into |= UINT64_C(1) << i;
+  }
+  sieve->found |= into != 0;
+  return into;
+}
+
+void varve__sieve_run_narrow(struct varve_sieve *sieve, varve_narrow *words, size_t stride, uint64_t which) {
+  uint64_t into = narrow_into_range(sieve, words, stride, which);
+  if (into) sieve->visitor->narrow(sieve->visitor, words, stride, 64 - (size_t)__builtin_clzll(into), &into);
 }
 
 /* What trace functions give; they may give any number of words at once. */
@@ -162,6 +190,20 @@ static void sift_range(struct varve_visitor *visitor, varve_word *base, size_t s
   }
 }
 
+static void sift_narrow(struct varve_visitor *visitor, varve_narrow *base, size_t stride, size_t count,
+                        const uint64_t *bitmap) {
+  for (size_t from = 0; from < count; from += 64) {
+    uint64_t which = bitmap ? bitmap[from / 64] : ~UINT64_C(0);
+    if (count - from < 64) which &= bits_below((unsigned)(count - from));
+    varve__sieve_run_narrow(visitor->context, (varve_narrow *)((char *)base + from * stride), stride, which);
+  }
+}
+
+static void sift_narrow_slots(void *context, varve_narrow *slots, size_t count) {
+  struct varve_sieve *sieve = context;
+  sift_narrow(&sieve->own, slots, 4, count, NULL);
+}
+
 static void sift_slots(void *context, varve_word *slots, size_t count) {
   struct varve_sieve *sieve = context;
   sift_range(&sieve->own, slots, 8, count, NULL, false);
@@ -171,7 +213,7 @@ void varve__sieve_open(struct varve_sieve *sieve, struct varve_heap *heap, struc
                        bool marking) {
   *sieve = (struct varve_sieve){.heap = heap, .visitor = visitor, .marking = marking};
   sieve->past = heap->ages.next_tenured;
-  sieve->own = (struct varve_visitor){.range = sift_range, .heap = heap, .context = sieve};
+  sieve->own = (struct varve_visitor){.range = sift_range, .narrow = sift_narrow, .heap = heap, .context = sieve};
 }
 
 /* ---- remembered objects ---- */
@@ -179,13 +221,27 @@ void varve__sieve_open(struct varve_sieve *sieve, struct varve_heap *heap, struc
 /* The slots among the eight words from `first` on; the object has `words`. A record may be longer than its mask. */
 static uint64_t line_slots(const struct varve_layout_entry *layout, uint64_t first, uint64_t words) {
   uint64_t slots = 0;
+  if (layout->kind == VARVE__LAYOUT_NARROW_ARRAY) return 0;
   for (unsigned i = 0; i < LINE_WORDS && first + i < words; ++i) {
     uint64_t word = first + i;
     if (word < layout->first) continue;
-    uint64_t record = layout->kind == VARVE_LAYOUT_RECORDS ? (word - layout->first) / layout->stride : 0;
+    uint64_t record = layout->stride ? (word - layout->first) / layout->stride : 0;
     uint64_t start = layout->first + record * layout->stride;
     if (layout->kind == VARVE_LAYOUT_REF_ARRAY) slots |= UINT64_C(1) << i;
     else if (word - start < 64 && start + layout->stride <= words) slots |= (layout->mask >> (word - start) & 1) << i;
+  }
+  return slots;
+}
+
+/* The narrow slots among the halves of these words. */
+static uint64_t line_narrow_slots(const struct varve_layout_entry *layout, uint64_t first, uint64_t words) {
+  uint64_t slots = 0;
+  for (unsigned i = 0; i < 2 * LINE_WORDS && first + i / 2 < words; ++i) {
+    uint64_t half = 2 * first + i, start = 2 * layout->first;
+    if (layout->kind == VARVE__LAYOUT_NARROW_ARRAY) slots |= (uint64_t)(half >= layout->first) << i;
+    if (layout->kind != VARVE__LAYOUT_NARROW_RECORDS || half < start) continue;
+    start += (half - start) / (2 * layout->stride) * (2 * layout->stride);
+    if (half - start < 64 && start / 2 + layout->stride <= words) slots |= (layout->narrow_mask >> (half - start) & 1) << i;
   }
   return slots;
 }
@@ -197,7 +253,13 @@ static bool visit_line(struct varve_sieve *sieve, varve_object *object, size_t l
   uint64_t words = varve_object_bytes(object) / 8;
   const struct varve_layout_entry *layout = layout_of(sieve->heap, object);
   sieve->found = sieve->needed = false;
-  varve__sieve_run(sieve, (varve_word *)object + line * LINE_WORDS, 8, line_slots(layout, line * LINE_WORDS, words), false);
+  varve_word *first = (varve_word *)object + line * LINE_WORDS;
+  varve__sieve_run(sieve, first, 8, line_slots(layout, line * LINE_WORDS, words), false);
+#ifdef VARVE_PLANT_NARROW_LINE_LOST
+  if (line % 4 == 0) words = 0;
+#endif
+  if (layout->kind & VARVE__LAYOUT_NARROW)
+    varve__sieve_run_narrow(sieve, (varve_narrow *)first, 4, line_narrow_slots(layout, line * LINE_WORDS, words));
   if (!sieve_forgets(sieve)) return true;
   __atomic_store_n(note, *note & (uint8_t)~VARVE__LINE_NOTED, __ATOMIC_RELAXED);
   return false;
@@ -243,8 +305,8 @@ static bool visit_object(struct varve_sieve *sieve, varve_object *object) {
   if (sieve->marking && layout_is_weak(layout))
     sift_holder(sieve, object, layout);
   else
-    scan_object(&sieve->heap->layouts, layout, (varve_word *)object, varve_object_bytes(object) / 8, sift_slots, sieve,
-                &sieve->own);
+    scan_object(&sieve->heap->layouts, layout, (varve_word *)object, varve_object_bytes(object) / 8, sift_slots,
+                sift_narrow_slots, sieve, &sieve->own);
 #ifdef VARVE_PLANT_DROPPED_EARLY
   sieve->needed = false;
 #endif
@@ -342,7 +404,7 @@ void varve__remembered_close(struct varve_heap *heap) {
   remembered->lists = NULL;
 }
 
-bool varve__remembered_has(const struct varve_heap *heap, const varve_object *object, const varve_word *slot) {
+bool varve__remembered_has(const struct varve_heap *heap, const varve_object *object, const void *slot) {
   uint8_t flags = *(const uint8_t *)object;
   if (!has_lines(heap, object)) return flags & VARVE_ABI_FLAG_NO_LOG;
   return (flags & VARVE_ABI_FLAG_LISTED) && (*line_note(&heap->space, slot) & VARVE__LINE_NOTED);

@@ -46,6 +46,7 @@ void varve__sieve_open(struct varve_sieve *sieve, struct varve_heap *heap, struc
 /* Give the visitor the words of `which` (bit i: word i, `stride` bytes apart) that refer into the range. Sets found and
  * needed. */
 void varve__sieve_run(struct varve_sieve *sieve, varve_word *words, size_t stride, uint64_t which, bool ref);
+void varve__sieve_run_narrow(struct varve_sieve *sieve, varve_narrow *words, size_t stride, uint64_t which);
 /* May what was looked at be forgotten? It must stay until the fix pass has seen it. */
 static inline bool sieve_forgets(const struct varve_sieve *sieve) {
   return !sieve->needed && !(sieve->marking && sieve->found);
@@ -62,6 +63,6 @@ uint64_t varve__remembered_barriers(const struct varve_heap *heap);
 /* Objects listed; in a pause. */
 uint64_t varve__remembered_count(const struct varve_heap *heap);
 /* Is the slot of the old object remembered, as A1 asks? For the verifier. */
-bool varve__remembered_has(const struct varve_heap *heap, const varve_object *object, const varve_word *slot);
+bool varve__remembered_has(const struct varve_heap *heap, const varve_object *object, const void *slot);
 
 #endif

@@ -31,6 +31,11 @@ void varve_visit_range(varve_visitor *visitor, varve_word *slots, size_t count) 
 
 void varve_visit_ref(varve_visitor *visitor, varve_word *slot) { visitor->range(visitor, slot, 8, 1, NULL, true); }
 
+void varve_visit_narrow(varve_visitor *visitor, varve_narrow *slots, size_t count) {
+  VARVE_ALWAYS(visitor->heap->narrow.on, "varve_visit_narrow: the heap was created without narrow=1");
+  if (count) visitor->narrow(visitor, slots, 4, count, NULL);
+}
+
 static void visit_frames(const struct varve__mutator *mutator, varve_frame *frame, struct varve_visitor *visitor) {
   for (; frame; frame = frame->previous) {
     VARVE_ALWAYS(frame->count <= FRAME_SLOTS_MAX && ((uintptr_t)frame & 7) == 0,
@@ -51,9 +56,10 @@ static void visit_mutator(const struct varve__mutator *mutator, struct varve_vis
 /* Stretches start at multiples of 64 words, so the bitmap is cut between its words. */
 static void visit_stretch(const struct root_table *table, size_t from, struct varve_visitor *visitor) {
   size_t count = table->count - from < ROOT_STRETCH_WORDS ? table->count - from : ROOT_STRETCH_WORDS;
-  varve_word *base = (varve_word *)((char *)table->base + from * table->stride);
+  void *base = (char *)table->base + from * table->stride;
   const uint64_t *bitmap = table->bitmap ? table->bitmap + from / 64 : NULL;
-  visitor->range(visitor, base, table->stride, count, bitmap, root_table_is_ref(table));
+  if (table->narrow) visitor->narrow(visitor, base, table->stride, count, bitmap);
+  else visitor->range(visitor, base, table->stride, count, bitmap, root_table_is_ref(table));
 }
 
 void varve__roots_visit(struct varve_roots *roots, size_t task, struct varve_visitor *visitor) {
@@ -235,7 +241,8 @@ static varve_status overlap(const struct root_table *table, const struct varve_i
 /* In bytes from the first word to the end of the last; false: it goes past the end of the address space. */
 static bool extent(const struct root_table *table, size_t *bytes) {
   size_t end;
-  return !__builtin_mul_overflow(table->count - 1, table->stride, bytes) && !__builtin_add_overflow(*bytes, 8, bytes) &&
+  return !__builtin_mul_overflow(table->count - 1, table->stride, bytes) &&
+         !__builtin_add_overflow(*bytes, root_table_width(table), bytes) &&
          !__builtin_add_overflow((uintptr_t)table->base, *bytes, &end);
 }
 
@@ -247,12 +254,13 @@ static bool meets_heap(const varve_heap *heap, const struct root_table *table, s
 varve_status varve__root_check_words(struct varve_roots *roots, const struct root_table *table, varve_error *error) {
   size_t bytes;
   uint64_t word;
-  if (!table->base || (uintptr_t)table->base % 8 || (uintptr_t)table->bitmap % 8)
-    return varve__error(error, VARVE_ROOT, "\"%s\": base %p or bitmap %p is null or not aligned to 8", table->name,
-                        (void *)table->base, (const void *)table->bitmap);
-  if (table->stride < 8 || table->stride % 8)
-    return varve__error(error, VARVE_ROOT, "\"%s\": stride %zu is not a positive multiple of 8", table->name,
-                        table->stride);
+  size_t width = root_table_width(table);
+  if (!table->base || (uintptr_t)table->base % width || (uintptr_t)table->bitmap % 8)
+    return varve__error(error, VARVE_ROOT, "\"%s\": base %p is null or not aligned to %zu, or bitmap %p not to 8",
+                        table->name, (void *)table->base, width, (const void *)table->bitmap);
+  if (table->stride < width || table->stride % width)
+    return varve__error(error, VARVE_ROOT, "\"%s\": stride %zu is not a positive multiple of %zu", table->name,
+                        table->stride, width);
   if (!extent(table, &bytes))
     return varve__error(error, VARVE_ROOT, "\"%s\": %zu words go past the end of the address space", table->name,
                         table->count);
@@ -260,7 +268,7 @@ varve_status varve__root_check_words(struct varve_roots *roots, const struct roo
     return varve__error(error, VARVE_ROOT, "\"%s\" lies in the heap: slots in objects belong to their layout",
                         table->name);
   const struct varve_interval *met =
-      varve__intervals_meet(&roots->words, table->base, table->stride, table->count, &word);
+      varve__intervals_meet(&roots->words, table->base, table->stride, table->count, width, &word);
   return met ? overlap(table, met, word, error) : VARVE_OK;
 }
 
@@ -279,7 +287,7 @@ void varve__root_locate(struct root_table *table) {
 static bool grow_locked(struct varve_roots *roots, struct root_table *table, unsigned node) {
   if (!varve__intervals_reserve(roots->heap, &roots->words) || !varve__root_reserve_tasks(roots, 1)) return false;
   struct varve_slab_chunk *chunk = varve__slab_grow(&table->slab, node);
-  if (chunk) varve__intervals_add(&roots->words, chunk, 8, VARVE__CHUNK_BYTES / 8, table);
+  if (chunk) varve__intervals_add(&roots->words, chunk, 8, VARVE__CHUNK_BYTES / 8, 8, table);
   else --roots->needed;
   return chunk != NULL;
 }
@@ -305,7 +313,7 @@ static varve_status add_slots(struct varve_roots *roots, struct root_table *tabl
   if (!varve__intervals_reserve(roots->heap, &roots->words) ||
       !varve__root_reserve_tasks(roots, root_stretches(table->count)))
     return varve__error(error, VARVE_METADATA, "\"%s\": %zu slots", table->name, table->count);
-  varve__intervals_add(&roots->words, table->base, table->stride, table->count, table);
+  varve__intervals_add(&roots->words, table->base, table->stride, table->count, 8, table);
   varve__root_locate(table);
   varve__root_list(roots, table);
   return VARVE_OK;

@@ -14,10 +14,12 @@
 #include "varve/root.h"
 
 /* What a phase does with slots. `range` visits `count` words, `stride` bytes apart; with a bitmap only the words
- * whose bit is set (bit 0 of bitmap[0] is the first word). `ref`: Ref words (tag set ref_tags, atomic access). */
+ * whose bit is set (bit 0 of bitmap[0] is the first word). `ref`: Ref words (tag set ref_tags, atomic access).
+ * `narrow`: the same for narrow words, which are visited as Ref words are. */
 struct varve_visitor {
   void (*range)(struct varve_visitor *visitor, varve_word *base, size_t stride, size_t count,
                 const uint64_t *bitmap, bool ref);
+  void (*narrow)(struct varve_visitor *visitor, varve_narrow *base, size_t stride, size_t count, const uint64_t *bitmap);
   varve_heap *heap;
   void *context;
 };
@@ -48,7 +50,7 @@ void varve__roots_sift(struct varve_roots *roots, size_t task, struct varve_siev
 /* A full collection is over: no note is needed. */
 void varve__roots_forget_notes(struct varve_roots *roots);
 /* May the word be stored to without a note, or is it noted? For the verifier. */
-bool varve__roots_has_note(const struct varve_roots *roots, size_t task, const varve_word *slot);
+bool varve__roots_has_note(const struct varve_roots *roots, size_t task, const void *slot);
 
 /* A name for messages about a slot in the task: "frames of mutator main", "Ref slab constants", ... */
 void varve__roots_task_name(struct varve_roots *roots, size_t task, char *buffer, size_t capacity);

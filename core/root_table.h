@@ -38,9 +38,9 @@ struct root_table {
   varve_heap *heap;
   enum root_kind kind;
   unsigned node;          /* where most of its words seem to be */
-  bool untracked, slot_tags; /* ROOT_ARRAY */
+  bool untracked, slot_tags, narrow; /* ROOT_ARRAY */
   struct root_lines *lines; /* ROOT_ARRAY: the notes; NULL: none */
-  varve_word *base;       /* ROOT_SLOTS, ROOT_ARRAY, ROOT_PINS; */
+  varve_word *base;       /* ROOT_SLOTS, ROOT_ARRAY (of narrow words, too), ROOT_PINS; */
   size_t stride, count;   /* bytes; words */
   const uint64_t *bitmap; /* in host memory; NULL: all words */
   varve_root_fn *fn;      /* ROOT_CALLBACK */
@@ -78,6 +78,11 @@ struct varve_roots {
 /* Are the table's words Ref words, rather than roots with the tags of slots? */
 static inline bool root_table_is_ref(const struct root_table *table) {
   return table->kind == ROOT_SLAB || (table->kind == ROOT_ARRAY && !table->slot_tags);
+}
+
+/* Bytes of a word. */
+static inline size_t root_table_width(const struct root_table *table) {
+  return table->narrow ? sizeof(varve_narrow) : sizeof(varve_word);
 }
 
 static inline size_t root_stretches(size_t words) { return (words + ROOT_STRETCH_WORDS - 1) / ROOT_STRETCH_WORDS; }

@@ -94,7 +94,7 @@ void varve__verify_each(struct varve_verifier *v, enum map map, object_fn *visit
  * varve__verify_drain. The slot is the v->object's, or a finalizer's. */
 void varve__verify_reach(struct varve_verifier *v, const varve_word *slot, varve_word word);
 /* Is it sound, without visiting anything? */
-bool varve__verify_sound(struct varve_verifier *v, const varve_word *slot, varve_word word);
+bool varve__verify_sound(struct varve_verifier *v, const void *slot, uint64_t word, uint64_t address);
 /* Visit all slots of what has been reached. */
 void varve__verify_drain(struct varve_verifier *v);
 /* Everything that root tasks reach; and what listed objects do. */

@@ -43,13 +43,15 @@ static size_t tables_bytes(const struct varve_space *space) {
 
 static void trace_range(struct varve_visitor *visitor, varve_word *base, size_t stride, size_t count,
                         const uint64_t *bitmap, bool ref);
+static void trace_narrow(struct varve_visitor *visitor, varve_narrow *base, size_t stride, size_t count,
+                         const uint64_t *bitmap);
 
 struct varve_verifier *varve__verifier_open(varve_heap *heap) {
   struct varve_verifier *v = heap_meta_alloc(heap, sizeof *v);
   if (!v) return NULL;
   const struct varve_space *space = &heap->space;
   v->heap = heap;
-  v->visitor = (struct varve_visitor){.range = trace_range, .heap = heap, .context = v};
+  v->visitor = (struct varve_visitor){.range = trace_range, .narrow = trace_narrow, .heap = heap, .context = v};
   v->claimed = heap_meta_alloc(heap, tables_bytes(space));
   v->maps = varve__place_reserve(maps_bytes(space), 0);
   v->stack = varve__place_reserve(space->bytes, 0); /* one entry a word: no heap has more objects */
@@ -96,7 +98,7 @@ struct place varve__verify_place(const struct varve_verifier *v, const varve_obj
 }
 
 /* Where the visited slot is: in an object, at an offset; or in a root table. */
-static struct place slot_place(const struct varve_verifier *v, const varve_word *slot) {
+static struct place slot_place(const struct varve_verifier *v, const void *slot) {
   struct place place = {""};
   char name[80];
   if (v->object) {
@@ -261,8 +263,12 @@ static uint64_t mix(uint64_t hash, uint64_t value) {
   return hash ^ hash >> 29;
 }
 
-/* A word by its place in the object; summed up, so that references can be taken out again. */
-static uint64_t word_hash(size_t index, uint64_t word) { return mix(mix(index + 1, word), word >> 32); }
+/* Half of a word by its place in the object; summed up, so that references can be taken out again. */
+static uint64_t half_hash(size_t index, uint32_t half) { return mix(mix(0, index + 1), half); }
+
+static uint64_t word_hash(size_t index, uint64_t word) {
+  return half_hash(2 * index, (uint32_t)word) + half_hash(2 * index + 1, (uint32_t)(word >> 32));
+}
 
 /* Of the flag byte, which belongs to the collector, the identity hash counts. */
 static uint64_t header_hash(const varve_heap *heap, const varve_object *object) {
@@ -284,6 +290,10 @@ static bool is_hooked(const varve_heap *heap, const varve_object *object) {
 
 static uint64_t reference_hash(size_t index, varve_word word) { return word_hash(index, word & 7) + 1; }
 
+static uint64_t narrow_reference_hash(const varve_heap *heap, size_t index, varve_narrow word) {
+  return half_hash(index, word & heap->narrow.tag_mask) + 1;
+}
+
 struct content {
   const varve_heap *heap;
   varve_word *object;
@@ -299,6 +309,15 @@ SCAN_INLINE void replace_references(void *context, varve_word *slots, size_t cou
   }
 }
 
+SCAN_INLINE void replace_narrow(void *context, varve_narrow *slots, size_t count) {
+  struct content *content = context;
+  for (size_t i = 0; i < count; ++i) {
+    if (!heap_is_narrow_reference(content->heap, slots[i])) continue;
+    size_t index = (size_t)(&slots[i] - (varve_narrow *)content->object);
+    content->sum += narrow_reference_hash(content->heap, index, slots[i]) - half_hash(index, slots[i]);
+  }
+}
+
 /* The layout that describes the object's slots at this moment; NULL: it has none. */
 static const struct varve_layout_entry *layout_in_force(const varve_heap *heap, const varve_object *object) {
   varve_layout layout = varve_object_layout(object);
@@ -311,11 +330,12 @@ static const struct varve_layout_entry *layout_in_force(const varve_heap *heap, 
 static uint64_t edge_hash(const varve_heap *heap, varve_object *object) {
   uint64_t words = varve_object_bytes(object) / 8;
   const struct varve_layout_entry *layout = layout_in_force(heap, object);
-  bool traced = layout && layout->kind >= VARVE_LAYOUT_TRACE;
+  bool traced = layout && (layout->kind == VARVE_LAYOUT_TRACE || layout_is_weak(layout));
   if (words > EDGE_WORDS || traced || is_hooked(heap, object)) return header_hash(heap, object);
   struct content content = {heap, (varve_word *)object, words_hash(heap, object, words)};
   if (layout)
-    scan_object(&heap->layouts, layout, (varve_word *)object, words, replace_references, &content, NULL);
+    scan_object(&heap->layouts, layout, (varve_word *)object, words, replace_references, replace_narrow, &content,
+                NULL);
   return content.sum;
 }
 
@@ -348,7 +368,7 @@ static const char *what_is_at(const struct varve_verifier *v, uint64_t address) 
 }
 
 /* A1, and A2 for what is immutable. */
-static void check_remembered(struct varve_verifier *v, const varve_word *slot, uint64_t target) {
+static void check_remembered(struct varve_verifier *v, const void *slot, uint64_t target) {
   const struct varve_space *space = space_of(v);
   uint8_t newer = space->epochs[space_block(space, target)];
   bool forever = v->object && space_is_immortal(space, space_block(space, (uintptr_t)v->object));
@@ -368,8 +388,7 @@ static void check_remembered(struct varve_verifier *v, const varve_word *slot, u
                        immutable ? "an immutable object was written late" : "a store without barrier");
 }
 
-bool varve__verify_sound(struct varve_verifier *v, const varve_word *slot, varve_word word) {
-  uint64_t address = word & ~(varve_word)7;
+bool varve__verify_sound(struct varve_verifier *v, const void *slot, uint64_t word, uint64_t address) {
   if (!map_test(v, STARTS, address)) {
     varve__verify_damage(v, "%s: word %#llx refers into %s, where no object starts", slot_place(v, slot).text,
                          ull(word), what_is_at(v, address));
@@ -386,7 +405,8 @@ static void visit_once(struct varve_verifier *v, uint64_t address) {
 }
 
 void varve__verify_reach(struct varve_verifier *v, const varve_word *slot, varve_word word) {
-  if (varve__verify_sound(v, slot, word)) visit_once(v, word & ~(varve_word)7);
+  uint64_t address = word & ~(varve_word)7;
+  if (varve__verify_sound(v, slot, word, address)) visit_once(v, address);
 }
 
 void varve__verify_mix_word(struct varve_verifier *v, varve_word word) { v->now.digest = mix(v->now.digest, word); }
@@ -396,11 +416,10 @@ void varve__verify_mix_edge(struct varve_verifier *v, varve_word word) {
   v->now.digest = mix(mix(v->now.digest, word & 7), edge_hash(v->heap, (varve_object *)address));
 }
 
-static void follow(struct varve_verifier *v, const varve_word *slot, varve_word word) {
-  uint64_t address = word & ~(varve_word)7;
-  if (!varve__verify_sound(v, slot, word)) return;
+static void follow(struct varve_verifier *v, const void *slot, uint64_t word, uint64_t address, unsigned tag) {
+  if (!varve__verify_sound(v, slot, word, address)) return;
   bool seen = map_test(v, VISITED, address);
-  v->now.digest = mix(mix(v->now.digest, (word & 7) | (uint64_t)seen << 3),
+  v->now.digest = mix(mix(v->now.digest, tag | (uint64_t)seen << 6),
                       edge_hash(v->heap, (varve_object *)address));
   visit_once(v, address);
 }
@@ -422,7 +441,34 @@ static void visit_slot(struct varve_verifier *v, varve_word *slot, uint32_t tags
     size_t index = (size_t)(slot - (varve_word *)v->object);
     v->content += reference_hash(index, word) - (v->hooked ? 0 : word_hash(index, word));
   }
-  follow(v, slot, word);
+  follow(v, slot, word, word & ~(varve_word)7, word & 7);
+}
+
+/* The poison's half may be a reference to a sound object, if its tag is one of references. */
+static bool is_narrow_poison(const struct varve_verifier *v, varve_narrow word, uint64_t address) {
+  if (!v->heap->options.poison || word != (varve_narrow)VARVE__POISON) return false;
+  return !heap_is_narrow_reference(v->heap, word) || !map_test(v, STARTS, address);
+}
+
+static void visit_narrow(struct varve_verifier *v, varve_narrow *slot) {
+  if (v->failed) return;
+  varve_narrow word = __atomic_load_n(slot, __ATOMIC_RELAXED);
+  uint64_t address = space_of(v)->base + narrow_offset(&v->heap->narrow, word);
+  ++v->now.slots;
+  if (is_narrow_poison(v, word, address)) {
+    varve__verify_damage(v, "%s: narrow word %#x is half of the poison pattern: an uninitialised or stale slot",
+                         slot_place(v, slot).text, word);
+    return;
+  }
+  if (!heap_is_narrow_reference(v->heap, word)) {
+    v->now.digest = mix(v->now.digest, word);
+    return;
+  }
+  if (v->object) {
+    size_t index = (size_t)(slot - (varve_narrow *)v->object);
+    v->content += narrow_reference_hash(v->heap, index, word) - (v->hooked ? 0 : half_hash(index, word));
+  }
+  follow(v, slot, word, address, word & v->heap->narrow.tag_mask);
 }
 
 SCAN_INLINE void trace_slots(void *context, varve_word *slots, size_t count) {
@@ -430,10 +476,15 @@ SCAN_INLINE void trace_slots(void *context, varve_word *slots, size_t count) {
   for (size_t i = 0; i < count; ++i) visit_slot(v, &slots[i], v->heap->slot_tags);
 }
 
+SCAN_INLINE void trace_narrow_slots(void *context, varve_narrow *slots, size_t count) {
+  struct varve_verifier *v = context;
+  for (size_t i = 0; i < count; ++i) visit_narrow(v, &slots[i]);
+}
+
 /* A trace function may give slots of its own object only. */
-static bool is_own_slot(struct varve_verifier *v, const varve_word *slot) {
-  if ((uintptr_t)slot % 8 == 0 && (!v->object || (slot > (const varve_word *)v->object &&
-                                                  slot < (const varve_word *)v->object + v->words)))
+static bool is_own_slot(struct varve_verifier *v, const void *slot, size_t width) {
+  const char *at = slot, *object = (const char *)v->object;
+  if ((uintptr_t)slot % width == 0 && (!object || (at >= object + sizeof(varve_object) && at < object + v->words * 8)))
     return true;
   varve__verify_damage(v, "%s: not a slot of it", slot_place(v, slot).text);
   return false;
@@ -448,8 +499,24 @@ static void each_slot(struct varve_verifier *v, varve_word *base, size_t stride,
   for (size_t i = 0; i < count && !v->failed; ++i) {
     varve_word *slot = (varve_word *)((char *)base + i * stride);
     if (bitmap && !(__atomic_load_n(&bitmap[i / 64], __ATOMIC_RELAXED) >> i % 64 & 1)) continue;
-    if (is_own_slot(v, slot)) visit(v, slot, tags);
+    if (is_own_slot(v, slot, sizeof *slot)) visit(v, slot, tags);
   }
+}
+
+typedef void narrow_fn(struct varve_verifier *v, varve_narrow *slot);
+
+static void each_narrow(struct varve_verifier *v, varve_narrow *base, size_t stride, size_t count,
+                        const uint64_t *bitmap, narrow_fn *visit) {
+  for (size_t i = 0; i < count && !v->failed; ++i) {
+    varve_narrow *slot = (varve_narrow *)((char *)base + i * stride);
+    if (bitmap && !(__atomic_load_n(&bitmap[i / 64], __ATOMIC_RELAXED) >> i % 64 & 1)) continue;
+    if (is_own_slot(v, slot, sizeof *slot)) visit(v, slot);
+  }
+}
+
+static void trace_narrow(struct varve_visitor *visitor, varve_narrow *base, size_t stride, size_t count,
+                         const uint64_t *bitmap) {
+  each_narrow(visitor->context, base, stride, count, bitmap, visit_narrow);
 }
 
 static void trace_range(struct varve_visitor *visitor, varve_word *base, size_t stride, size_t count,
@@ -476,7 +543,7 @@ static void trace_object(struct varve_verifier *v, varve_object *object) {
     trace_holder(v, object, layout);
   } else {
     v->content = v->hooked ? header_hash(v->heap, object) : words_hash(v->heap, object, v->words);
-    scan_object(table, layout, (varve_word *)object, v->words, trace_slots, v, &v->visitor);
+    scan_object(table, layout, (varve_word *)object, v->words, trace_slots, trace_narrow_slots, v, &v->visitor);
   }
   v->object = NULL;
   v->now.digest = mix(v->now.digest, v->content);
@@ -790,6 +857,24 @@ SCAN_INLINE void check_stored_slots(void *context, varve_word *slots, size_t cou
   for (size_t i = 0; i < count; ++i) check_stored(v, &slots[i], 0);
 }
 
+static void check_stored_narrow(struct varve_verifier *v, varve_narrow *slot) {
+  varve_narrow word = *slot, logged;
+  memcpy(&logged, v->heap->store_log + ((uintptr_t)slot - space_of(v)->base), sizeof logged);
+  if (word != logged)
+    varve__verify_damage(v, "%s: narrow word %#x was written past the store interface; last stored: %#x",
+                         slot_place(v, slot).text, word, logged);
+}
+
+SCAN_INLINE void check_stored_narrow_slots(void *context, varve_narrow *slots, size_t count) {
+  struct varve_verifier *v = context;
+  for (size_t i = 0; i < count; ++i) check_stored_narrow(v, &slots[i]);
+}
+
+static void stored_narrow(struct varve_visitor *visitor, varve_narrow *base, size_t stride, size_t count,
+                          const uint64_t *bitmap) {
+  each_narrow(visitor->context, base, stride, count, bitmap, check_stored_narrow);
+}
+
 static void stored_range(struct varve_visitor *visitor, varve_word *base, size_t stride, size_t count,
                          const uint64_t *bitmap, bool ref) {
   each_slot(visitor->context, base, stride, count, bitmap, ref, check_stored);
@@ -797,11 +882,11 @@ static void stored_range(struct varve_visitor *visitor, varve_word *base, size_t
 
 static void check_object_stores(struct varve_verifier *v, varve_object *object, uint64_t words) {
   const struct varve_layout_table *table = &v->heap->layouts;
-  struct varve_visitor visitor = {.range = stored_range, .heap = v->heap, .context = v};
+  struct varve_visitor visitor = {.range = stored_range, .narrow = stored_narrow, .heap = v->heap, .context = v};
   v->object = object;
   v->words = words;
-  scan_object(table, &table->entries[varve_object_layout(object)], (varve_word *)object, words, check_stored_slots, v,
-              &visitor);
+  scan_object(table, &table->entries[varve_object_layout(object)], (varve_word *)object, words, check_stored_slots,
+              check_stored_narrow_slots, v, &visitor);
   v->object = NULL;
 }
 

@@ -109,7 +109,7 @@ static void check_attached(struct varve_verifier *v) {
   for (uint32_t c = 0; c < final->count; ++c)
     for (uint32_t i = 0; i < VARVE__FINAL_ENTRIES && !v->failed; ++i) {
       const varve_word *slot = &final->chunks[c]->entry[i].object;
-      if (!test_bit(final->chunks[c]->attached, i) || !varve__verify_sound(v, slot, *slot)) continue;
+      if (!test_bit(final->chunks[c]->attached, i) || !varve__verify_sound(v, slot, *slot, *slot & ~(varve_word)7)) continue;
       if (v->mode == TRACE_AFTER && !space_of(v)->cut && !map_test(v, VISITED, *slot & ~(varve_word)7))
         varve__verify_damage(v, "finalizer %u: attached to %p, which is dead", c * VARVE__FINAL_ENTRIES + i,
                              (void *)(uintptr_t)*slot);
@@ -130,7 +130,7 @@ static void mix_slot(struct varve_verifier *v, const varve_word *slot, bool clea
   if (v->heap->options.poison && *slot == VARVE__POISON)
     varve__verify_damage(v, "%s: a weak slot holds the poison pattern", varve__verify_place(v, v->object).text);
   else if (!is_reference(v, *slot)) varve__verify_mix_word(v, cleared ? with : *slot);
-  else if (!varve__verify_sound(v, slot, *slot)) return;
+  else if (!varve__verify_sound(v, slot, *slot, *slot & ~(varve_word)7)) return;
   else if (cleared) varve__verify_mix_word(v, with);
   else if (v->mode == TRACE_AFTER && !space_of(v)->cut && !map_test(v, VISITED, *slot & ~(varve_word)7))
     varve__verify_damage(v, "%s +%td: a weak slot still refers to %p, which is dead",

@@ -44,7 +44,8 @@ struct growing {
 };
 
 struct walk;
-typedef void meet_fn(struct walk *walk, varve_word *slot, varve_word word);
+/* A slot, what it holds, and the address that this refers to. */
+typedef void meet_fn(struct walk *walk, const void *slot, uint64_t word, uint64_t address);
 
 struct walk {
   struct varve_heap *heap;
@@ -67,7 +68,7 @@ struct walk {
   const varve_word *except;    /* no root */
   uint64_t wanted;             /* address; 0: none in particular */
   size_t wanted_at;            /* its place in the queue; `count`: not there */
-  const varve_word *slot;      /* of a search: the first that refers to what is wanted */
+  const void *slot;            /* of a search: the first that refers to what is wanted */
   varve_object_fn *object_fn;
   varve_reference_fn *reference_fn;
   void *context;
@@ -134,7 +135,14 @@ static void enqueue(struct walk *walk, uint64_t address) {
 
 static void visit_word(struct walk *walk, varve_word *slot, uint32_t tags) {
   varve_word word = __atomic_load_n(slot, __ATOMIC_RELAXED);
-  if (heap_is_reference(walk->heap, word, tags)) walk->meet(walk, slot, word);
+  if (heap_is_reference(walk->heap, word, tags)) walk->meet(walk, slot, word, word & ~(varve_word)7);
+}
+
+static void visit_narrow(struct walk *walk, varve_narrow *slot) {
+  const struct varve_heap *heap = walk->heap;
+  varve_narrow word = __atomic_load_n(slot, __ATOMIC_RELAXED);
+  if (heap_is_narrow_reference(heap, word))
+    walk->meet(walk, slot, word, heap->space.base + narrow_offset(&heap->narrow, word));
 }
 
 SCAN_INLINE void visit_slots(void *context, varve_word *slots, size_t count) {
@@ -142,14 +150,27 @@ SCAN_INLINE void visit_slots(void *context, varve_word *slots, size_t count) {
   for (size_t i = 0; i < count; ++i) visit_word(walk, &slots[i], walk->heap->slot_tags);
 }
 
-/* What roots and trace functions give. */
+SCAN_INLINE void visit_narrow_slots(void *context, varve_narrow *slots, size_t count) {
+  for (size_t i = 0; i < count; ++i) visit_narrow(context, &slots[i]);
+}
+
+/* Of what roots and trace functions give: is the i-th one a slot? */
+static bool is_in(const uint64_t *bitmap, size_t i) {
+  return !bitmap || (__atomic_load_n(&bitmap[i / 64], __ATOMIC_RELAXED) >> i % 64 & 1);
+}
+
 static void visit_range(struct varve_visitor *visitor, varve_word *base, size_t stride, size_t count,
                         const uint64_t *bitmap, bool ref) {
   struct walk *walk = visitor->context;
   uint32_t tags = ref ? walk->heap->ref_tags : walk->heap->slot_tags;
   for (size_t i = 0; i < count; ++i)
-    if (!bitmap || (__atomic_load_n(&bitmap[i / 64], __ATOMIC_RELAXED) >> i % 64 & 1))
-      visit_word(walk, (varve_word *)((char *)base + i * stride), tags);
+    if (is_in(bitmap, i)) visit_word(walk, (varve_word *)((char *)base + i * stride), tags);
+}
+
+static void visit_narrow_range(struct varve_visitor *visitor, varve_narrow *base, size_t stride, size_t count,
+                               const uint64_t *bitmap) {
+  for (size_t i = 0; i < count; ++i)
+    if (is_in(bitmap, i)) visit_narrow(visitor->context, (varve_narrow *)((char *)base + i * stride));
 }
 
 static void visit_root(struct walk *walk, size_t task) {
@@ -186,7 +207,7 @@ static void visit_slots_of(struct walk *walk, size_t at) {
   size_t words = varve_object_bytes(object) / 8;
   walk->from = at;
   if (!layout_is_weak(layout)) {
-    scan_object(table, layout, (varve_word *)object, words, visit_slots, walk, &walk->visitor);
+    scan_object(table, layout, (varve_word *)object, words, visit_slots, visit_narrow_slots, walk, &walk->visitor);
     return;
   }
   scan_strong(layout, (varve_word *)object, visit_slots, walk);
@@ -229,7 +250,8 @@ static varve_status begin(struct walk *walk, varve_mutator *head, varve_error *e
   walk->heap = heap;
   walk->mutator = mutator;
   walk->tasks = heap->root_tasks + 1;
-  walk->visitor = (struct varve_visitor){.range = visit_range, .heap = heap, .context = walk};
+  walk->visitor = (struct varve_visitor){.range = visit_range, .narrow = visit_narrow_range, .heap = heap,
+                                          .context = walk};
   walk->failed = !open_memory(walk);
   return VARVE_OK;
 }
@@ -255,24 +277,25 @@ static void name_root(const struct walk *walk, size_t task, char name[LINE_CHARS
   else snprintf(name, LINE_CHARS, "queue of finalizers");
 }
 
-static void tell(struct walk *walk, varve_word *slot, varve_word word) {
+static void tell(struct walk *walk, const void *slot, uint64_t word, uint64_t address) {
   char name[LINE_CHARS];
-  varve_reference reference = {.slot = slot, .word = word, .to = varve_untag(word)};
+  varve_reference reference = {.slot = slot, .word = word, .to = (varve_object *)address};
   if (walk->from & FROM_ROOT) {
     name_root(walk, walk->from & ~FROM_ROOT, name);
     reference.root = name;
   } else {
     reference.from = (varve_object *)walk->queue[walk->from].address;
-    reference.offset = (size_t)((char *)slot - (char *)reference.from);
+    reference.offset = (size_t)((const char *)slot - (const char *)reference.from);
   }
   walk->reference_fn(walk->context, &reference);
 }
 
 /* ---- objects ---- */
 
-static void meet_object(struct walk *walk, varve_word *slot, varve_word word) {
+static void meet_object(struct walk *walk, const void *slot, uint64_t word, uint64_t address) {
   (void)slot;
-  enqueue(walk, word & ~(varve_word)7);
+  (void)word;
+  enqueue(walk, address);
 }
 
 varve_status varve_walk_objects(varve_mutator *mutator, varve_object_fn *visit, void *context, varve_error *error) {
@@ -286,9 +309,8 @@ varve_status varve_walk_objects(varve_mutator *mutator, varve_object_fn *visit, 
 
 /* ---- references ---- */
 
-static void meet_reference(struct walk *walk, varve_word *slot, varve_word word) {
-  uint64_t address = word & ~(varve_word)7;
-  if (!walk->wanted || walk->wanted == address) tell(walk, slot, word);
+static void meet_reference(struct walk *walk, const void *slot, uint64_t word, uint64_t address) {
+  if (!walk->wanted || walk->wanted == address) tell(walk, slot, word, address);
   enqueue(walk, address);
 }
 
@@ -306,8 +328,9 @@ varve_status varve_walk_references(varve_mutator *mutator, const varve_word *slo
 
 /* ---- the way to an object ---- */
 
-static void meet_on_way(struct walk *walk, varve_word *slot, varve_word word) {
-  if (slot != walk->except) enqueue(walk, word & ~(varve_word)7);
+static void meet_on_way(struct walk *walk, const void *slot, uint64_t word, uint64_t address) {
+  (void)word;
+  if (slot != walk->except) enqueue(walk, address);
 }
 
 /* Until what is wanted is in the queue. */
@@ -336,10 +359,10 @@ static size_t reverse(struct walk *walk, uint64_t *root) {
   }
 }
 
-static void meet_in_search(struct walk *walk, varve_word *slot, varve_word word) {
-  if ((word & ~(varve_word)7) != walk->wanted || slot == walk->except || walk->slot) return;
+static void meet_in_search(struct walk *walk, const void *slot, uint64_t word, uint64_t address) {
+  if (address != walk->wanted || slot == walk->except || walk->slot) return;
   walk->slot = slot;
-  tell(walk, slot, word);
+  tell(walk, slot, word, address);
 }
 
 /* The first slot of the root or object that refers to the one at `to`. */
@@ -386,7 +409,7 @@ static void print_reference(void *context, const varve_reference *reference) {
   const struct lines *lines = context;
   varve_layout layout = varve_object_layout(reference->to);
   char where[LINE_CHARS], text[2 * LINE_CHARS];
-  if (reference->root) snprintf(where, sizeof where, "%s, slot %p", reference->root, (void *)reference->slot);
+  if (reference->root) snprintf(where, sizeof where, "%s, slot %p", reference->root, reference->slot);
   else snprintf(where, sizeof where, "  +%zu", reference->offset);
   snprintf(text, sizeof text, "%s -> %.64s %p, %zu bytes", where, varve_layout_name(lines->heap, layout),
            (void *)reference->to, varve_object_bytes(reference->to));

@@ -53,7 +53,7 @@ static void open_nodes(struct varve_space *space) {
 }
 
 bool varve__space_open(struct varve_space *space, const struct varve_topology *topology, uint64_t limit_bytes,
-                       unsigned how) {
+                       uint64_t most_bytes, unsigned how) {
   memset(space, 0, sizeof *space);
   space->topology = topology;
   space->how = how;
@@ -61,6 +61,8 @@ bool varve__space_open(struct varve_space *space, const struct varve_topology *t
   space->limit_blocks = blocks < VARVE__REGION_BLOCKS ? VARVE__REGION_BLOCKS : (uint32_t)blocks;
   space->limit_regions = (space->limit_blocks + VARVE__REGION_BLOCKS - 1) / VARVE__REGION_BLOCKS;
   space->region_count = space->limit_regions * 2 + 16; /* room to find neighbours for large objects */
+  if (space->region_count > most_bytes >> VARVE__REGION_SHIFT)
+    space->region_count = (uint32_t)(most_bytes >> VARVE__REGION_SHIFT);
   space->bytes = (size_t)space->region_count << VARVE__REGION_SHIFT;
   space->base = (uintptr_t)varve__place_reserve(space->bytes, VARVE__REGION_BYTES);
   if (!space->base || !reserve_tables(space)) {

@@ -169,10 +169,10 @@ struct varve_space {
   unsigned how;         /* flags of place.h for regions */
 };
 
-/* Reserve; commits nothing. limit_bytes counts blocks and their share of the side tables; `how`: flags of place.h for
- * regions. False: no address space. */
+/* Reserve; commits nothing. limit_bytes counts blocks and their share of the side tables; no more than most_bytes are
+ * reserved, which has room for the limit and some regions; `how`: flags of place.h for regions. False: no address space. */
 bool varve__space_open(struct varve_space *space, const struct varve_topology *topology, uint64_t limit_bytes,
-                       unsigned how);
+                       uint64_t most_bytes, unsigned how);
 void varve__space_close(struct varve_space *space);
 /* How long its locks are polled (park.h). */
 void varve__space_set_spin(struct varve_space *space, uint32_t spin);

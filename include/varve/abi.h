@@ -16,6 +16,10 @@
  *     if not (load8 [object] & VARVE_ABI_FLAG_NO_LOG): call varve_ffi_remember(mutator, object, slot)
  *     store64 [slot], word
  *
+ * Narrow words (narrow.h), with constants from varve_narrow_coding_of:
+ *     object = base + (zero-extended word >> tag_bits << shift)
+ * Stores are store32 behind the same test.
+ *
  * Only the mutator's own thread touches the cursor. The limit is also written by a thread that stops the world:
  * it becomes 0 ("the poke"), so that the next allocation or poll goes the slow way. Compiled code reads it with
  * one relaxed 64-bit load and never writes it.

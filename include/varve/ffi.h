@@ -5,6 +5,7 @@
 #define VARVE_FFI_H
 
 #include "varve/abi.h"
+#include "varve/narrow.h"
 #include "varve/types.h"
 
 VARVE_BEGIN
@@ -30,6 +31,20 @@ VARVE_API varve_word varve_ffi_ref_exchange(varve_mutator *mutator, varve_refs *
                                             varve_word word);
 VARVE_API bool varve_ffi_ref_cas(varve_mutator *mutator, varve_refs *refs, varve_word *slot, varve_word *expected,
                                  varve_word word);
+VARVE_API varve_status varve_ffi_narrow_coding_get(const varve_heap *heap, varve_narrow_coding *out);
+VARVE_API varve_narrow varve_ffi_narrow_tag(const varve_narrow_coding *coding, const void *object, unsigned tag);
+VARVE_API varve_object *varve_ffi_narrow_untag(const varve_narrow_coding *coding, varve_narrow word);
+VARVE_API unsigned varve_ffi_narrow_tag_of(const varve_narrow_coding *coding, varve_narrow word);
+VARVE_API void varve_ffi_store_narrow(varve_mutator *mutator, void *object, varve_narrow *slot, varve_narrow word);
+VARVE_API void varve_ffi_init_narrow(varve_mutator *mutator, void *object, varve_narrow *slot, varve_narrow word);
+VARVE_API varve_narrow varve_ffi_load_narrow(const varve_narrow *slot);
+VARVE_API varve_narrow varve_ffi_ref_load_narrow(const varve_narrow *slot);
+VARVE_API void varve_ffi_ref_store_narrow(varve_mutator *mutator, varve_refs *refs, varve_narrow *slot,
+                                          varve_narrow word);
+VARVE_API varve_narrow varve_ffi_ref_exchange_narrow(varve_mutator *mutator, varve_refs *refs, varve_narrow *slot,
+                                                     varve_narrow word);
+VARVE_API bool varve_ffi_ref_cas_narrow(varve_mutator *mutator, varve_refs *refs, varve_narrow *slot,
+                                        varve_narrow *expected, varve_narrow word);
 VARVE_API void varve_ffi_frame_push(varve_mutator *mutator, varve_frame *frame, size_t count);
 VARVE_API void varve_ffi_frame_pop(varve_mutator *mutator, varve_frame *frame);
 VARVE_API void varve_ffi_pinned_push(varve_mutator *mutator, varve_frame *frame, size_t count);

@@ -2,9 +2,9 @@
 /* layout.h -- how the collector finds the references inside an object.
  *
  * A layout belongs to one heap, is registered once and lives as long as the heap. Offsets are in bytes from the
- * object's start (the header is at 0, the first slot at 8) and multiples of 8. A slot that holds no reference
- * (null, an immediate, an address outside the heap) is skipped, so it may hold any word. Slots keep what they refer to
- * alive, but for those of the two weak kinds (weak.h).
+ * object's start (the header is at 0, the first slot at 8) and multiples of 8, of narrow slots multiples of 4. A slot
+ * that holds no reference (null, an immediate, an address outside the heap) is skipped, so it may hold any word. Slots
+ * keep what they refer to alive, but for those of the two weak kinds (weak.h).
  */
 #ifndef VARVE_LAYOUT_H
 #define VARVE_LAYOUT_H
@@ -60,8 +60,12 @@ typedef struct varve_layout_desc {
   const uint32_t *offsets; /* OFFSETS, RECORDS: byte offsets of the slots; WEAK, EPHEMERONS: of strong slots, from 16 to
                               below `first`; copied */
   size_t offset_count;
+  const uint32_t *narrow_offsets; /* OFFSETS, RECORDS: of narrow slots (narrow.h), multiples of 4; copied */
+  size_t narrow_count;
 
-  uint32_t first;  /* REF_ARRAY, RECORDS: offset of the first slot or record; 0: 8
+  bool narrow;     /* REF_ARRAY: its slots are narrow: every 4 bytes from `first` to the object's end, which is rounded
+                      up to the granule */
+  uint32_t first;  /* REF_ARRAY, RECORDS: offset of the first slot or record; 0: 8; a multiple of 8, with `narrow` of 4
                       WEAK, EPHEMERONS: of the first weak slot or entry, at least 16; 0: 16 */
   uint32_t stride; /* RECORDS: bytes per record, a multiple of 8 */
 
@@ -97,8 +101,8 @@ typedef struct varve_layout_desc {
 
 /** Register a layout.
  * @param out the new id; written only on success.
- * @return VARVE_OK; VARVE_LAYOUT when the description contradicts itself (the detail says where) or 65535 layouts
- *         exist; VARVE_METADATA when no memory was left.
+ * @return VARVE_OK; VARVE_LAYOUT when the description contradicts itself (the detail says where), it has narrow slots and
+ *         the heap was created without narrow=1, or 65535 layouts exist; VARVE_METADATA when no memory was left.
  * @threads any; may block while a collection runs; moves nothing. */
 VARVE_API VARVE_MUST_USE varve_status varve_layout_register(varve_heap *heap, const varve_layout_desc *desc,
                                                             varve_layout *out, varve_error *error);
@@ -109,6 +113,8 @@ VARVE_API const char *varve_layout_name(const varve_heap *heap, varve_layout lay
 /** Give one slot, or `count` slots in a row, to the visitor. Only from trace functions and root callbacks. */
 VARVE_API void varve_visit(varve_visitor *visitor, varve_word *slot);
 VARVE_API void varve_visit_range(varve_visitor *visitor, varve_word *slots, size_t count);
+/** The same for narrow slots in a row, or narrow Ref words; the heap was created with narrow=1. */
+VARVE_API void varve_visit_narrow(varve_visitor *visitor, varve_narrow *slots, size_t count);
 /** The same for a Ref word: the heap's ref-tags decide, and the word is rewritten atomically. */
 VARVE_API void varve_visit_ref(varve_visitor *visitor, varve_word *slot);
 

@@ -41,6 +41,9 @@ VARVE_BEGIN
 /** A reference word: a tagged reference, or a word that the collector leaves alone. */
 typedef uint64_t varve_word;
 
+/** The same in 32 bits, in heaps that ask for it: see narrow.h. */
+typedef uint32_t varve_narrow;
+
 /** Every object starts with this header; a host puts it first in its own structs.
  *
  *    bits  0..7   flags of the collector; changed only by byte-wide atomics after publication

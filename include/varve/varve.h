@@ -24,6 +24,7 @@
 #include "varve/heap.h"
 #include "varve/layout.h"
 #include "varve/mutator.h"
+#include "varve/narrow.h"
 #include "varve/options.h"
 #include "varve/pin.h"
 #include "varve/root.h"

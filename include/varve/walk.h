@@ -43,8 +43,8 @@ typedef struct varve_reference {
                          during the call; NULL: it is in an object */
   varve_object *from; /* the object that it is in; NULL: a root */
   size_t offset;      /* of the slot in that object, in bytes; 0: a root */
-  varve_word *slot;
-  varve_word word;    /* what it holds, tag bits included */
+  const void *slot;   /* a varve_word, or a varve_narrow */
+  varve_word word;    /* what it holds, tag bits included; of a narrow slot its 32 bits */
   varve_object *to;   /* the object that it refers to */
 } varve_reference;
 

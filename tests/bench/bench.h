@@ -162,5 +162,6 @@ void bench_barrier(struct bench *bench);
 void bench_notes(struct bench *bench);
 void bench_metadata(struct bench *bench);
 void bench_sizes(struct bench *bench);
+void bench_narrow(struct bench *bench);
 
 #endif

@@ -31,6 +31,7 @@ static const struct {
   {"notes", "Ref words of which few change", bench_notes},
   {"metadata", "side tables and other memory beside the heap", bench_metadata},
   {"sizes", "footprint and smallest limit", bench_sizes},
+  {"narrow", "trees with narrow children", bench_narrow},
 };
 #define BENCHES (sizeof benches / sizeof *benches)
 

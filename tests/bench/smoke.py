@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 
-NAMES = "alloc quiet mark slide fixup plan refs stop poll full young barrier notes metadata sizes".split()
+NAMES = "alloc quiet mark slide fixup plan refs stop poll full young barrier notes metadata sizes narrow".split()
 MAY_BE_ZERO = {"quiet", "fixup", "young", "notes", "metadata"}  # counts, differences and small rests
 
 

@@ -50,7 +50,7 @@ static int open_machine(void **state) {
   }
   asked = 0;
   machine.place = calloc(1, sizeof *machine.place);
-  return machine.place && varve__space_open(&space, &machine, 512 * MIB, PLACE_POPULATE) ? 0 : -1;
+  return machine.place && varve__space_open(&space, &machine, 512 * MIB, UINT64_MAX, PLACE_POPULATE) ? 0 : -1;
 }
 
 static int close_machine(void **state) {

@@ -179,7 +179,7 @@ static void help_has_every_option(void **state) {
 #undef VARVE_CHOICE
   varve_options_help(take_line, &help);
   assert_int_equal(help.lines, rows);
-  assert_int_equal(help.later, rows - 14);
+  assert_int_equal(help.later, rows - 17);
   assert_true(help.named && help.chosen);
 }
 

@@ -78,7 +78,7 @@ static void intervals_are_exact(void **state) {
     for (int i = 1; i < 100; ++i) {
       struct words w = random_words();
       uint64_t word;
-      const struct varve_interval *met = varve__intervals_meet(&set, host + w.first, w.stride * 8, w.count, &word);
+      const struct varve_interval *met = varve__intervals_meet(&set, host + w.first, w.stride * 8, w.count, 8, &word);
       int owner = meets(&w, taken);
       assert_int_equal(met != NULL, owner != 0);
       if (met) assert_int_equal(taken[(varve_word *)word - host], (int)(intptr_t)met->owner);
@@ -89,7 +89,7 @@ static void intervals_are_exact(void **state) {
       }
       if (met) continue;
       assert_true(varve__intervals_reserve(heap, &set));
-      varve__intervals_add(&set, host + w.first, w.stride * 8, w.count, (void *)(intptr_t)i);
+      varve__intervals_add(&set, host + w.first, w.stride * 8, w.count, 8, (void *)(intptr_t)i);
       paint(&w, taken, i);
       sets[i] = w;
     }

@@ -26,7 +26,7 @@ static void see_reference(void *context, const varve_reference *reference) {
   ++seen->references;
   seen->roots += reference->root != NULL;
   assert_true((reference->root == NULL) == (reference->from != NULL));
-  assert_true(*reference->slot == reference->word && varve_untag(reference->word) == reference->to);
+  assert_true(*(const varve_word *)reference->slot == reference->word && varve_untag(reference->word) == reference->to);
   if (reference->from) assert_ptr_equal(reference->slot, (char *)reference->from + reference->offset);
 }
 
