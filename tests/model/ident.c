@@ -243,7 +243,7 @@ static void walk_objects(struct player *p) {
 
 static void meet_reference(void *context, const varve_reference *reference) {
   unsigned to = (unsigned)((struct object *)reference->to)->number;
-  require(*reference->slot == reference->word && varve_untag(reference->word) == reference->to, "not its slot");
+  require(*(const varve_word *)reference->slot == reference->word && varve_untag(reference->word) == reference->to, "not its slot");
   if (reference->from) {
     const struct object *from = (const struct object *)reference->from;
     size_t i = (reference->offset - sizeof *from) / 8;
