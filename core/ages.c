@@ -11,7 +11,7 @@
 static uint32_t count_range(const struct varve_space *space) {
   uint32_t blocks = 0;
   for (uint32_t r = 0; r < space->region_high; ++r) {
-    uint8_t kind = atomic_load_explicit(&space->regions[r].kind, memory_order_relaxed);
+    uint8_t kind = space_kind(space, r);
     uint64_t free = atomic_load_explicit(&space->regions[r].free_blocks, memory_order_relaxed);
     if (kind == REGION_MEDIUM) free = 0;
     if (kind >= REGION_SMALL) blocks += bits_count(varve__space_range(space, r) & ~free);

@@ -201,7 +201,7 @@ static void fix_medium(struct fixer *fixer, uint32_t region, uint64_t range) {
 
 static void fix_region(struct fixer *fixer, uint32_t region) {
   const struct varve_space *space = &fixer->heap->space;
-  uint8_t kind = atomic_load_explicit(&space->regions[region].kind, memory_order_relaxed);
+  uint8_t kind = space_kind(space, region);
   uint64_t range = kind < REGION_SMALL ? 0 : varve__space_range(space, region);
   if (!range) return;
   if (kind == REGION_MEDIUM) fix_medium(fixer, region, range);
@@ -211,7 +211,7 @@ static void fix_region(struct fixer *fixer, uint32_t region) {
 /* ---- the pool of tasks ---- */
 
 void varve__compact_begin(struct varve_heap *heap) {
-  varve__shares_groups(heap);
+  varve__share_rewind(&heap->shares.groups);
   varve__share_rewind(&heap->shares.regions);
   varve__share_rewind(&heap->shares.roots);
   atomic_store_explicit(&heap->remembered.next, 0, memory_order_relaxed);
@@ -227,8 +227,7 @@ static void fix_roots(struct fixer *fixer, struct varve_sieve *sieve, uint32_t t
 
 static void fix_remembered(struct varve_heap *heap, struct varve_sieve *sieve) {
   uint32_t list;
-  while ((list = atomic_fetch_add_explicit(&heap->remembered.next, 1, memory_order_relaxed)) < heap->remembered.count)
-    varve__remembered_visit(sieve, list);
+  while (remembered_take(heap, &list)) varve__remembered_visit(sieve, list);
 }
 
 static void note_figures(struct varve_heap *heap, const struct fixer *fixer, uint32_t worker) {

@@ -90,7 +90,7 @@ static void tell_medium(const struct hooks *hooks, uint32_t region, uint64_t ran
 
 static void tell_region(const struct hooks *hooks, uint32_t region) {
   const struct varve_space *space = &hooks->heap->space;
-  uint8_t kind = atomic_load_explicit(&space->regions[region].kind, memory_order_relaxed);
+  uint8_t kind = space_kind(space, region);
   uint64_t range = kind < REGION_SMALL ? 0 : varve__space_range(space, region);
   if (kind == REGION_MEDIUM && range) tell_medium(hooks, region, range);
   if (!region_has_blocks(kind)) return;

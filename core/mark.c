@@ -174,7 +174,7 @@ static void sleep_for_news(struct varve_marker *marker, uint32_t active) {
 
 static void wake_everybody(struct varve_marker *marker) {
   atomic_fetch_add(&marker->news, 1);
-  if (atomic_load(&marker->asleep)) varve__park_wake(&marker->news, INT_MAX);
+  park_wake_quietly(&marker->news, &marker->asleep, INT_MAX);
 }
 
 /* Nothing to do here. @return true: there may be something to steal; false: marking is over. */
@@ -207,9 +207,8 @@ static void drain_and_steal(struct mark_worker *worker, uint32_t active) {
 /* ---- the phase ---- */
 
 static void mark_from_remembered(struct mark_worker *worker, struct varve_sieve *sieve) {
-  struct varve_remembered *remembered = &worker->heap->remembered;
   uint32_t list;
-  while ((list = atomic_fetch_add_explicit(&remembered->next, 1, memory_order_relaxed)) < remembered->count) {
+  while (remembered_take(worker->heap, &list)) {
     varve__remembered_visit(sieve, list);
     varve__mark_drain(worker);
   }
@@ -302,7 +301,7 @@ static void collect_deferred_worker(struct varve_heap *heap, uint32_t self) {
   uint32_t region;
   worker->quota = 1 + marker->segment_count * VARVE__SEGMENT_ENTRIES / (2 * varve__workers_active(heap));
   while (share_take(&regions, &region))
-    if (atomic_load_explicit(&heap->space.regions[region].kind, memory_order_relaxed) >= REGION_SMALL)
+    if (space_kind(&heap->space, region) >= REGION_SMALL)
       collect_region(worker, region);
 }
 
@@ -368,7 +367,7 @@ void varve__mark_begin(struct varve_heap *heap) {
 
 /* Fresh blocks have no bits yet. A MEDIUM object that begins in a block of the range lies in such blocks altogether. */
 static void clear_region(struct varve_space *space, uint32_t region) {
-  uint8_t kind = atomic_load_explicit(&space->regions[region].kind, memory_order_relaxed);
+  uint8_t kind = space_kind(space, region);
   if (kind < REGION_SMALL) return;
   for (uint64_t range = varve__space_range(space, region); range; range &= range - 1) {
     uint32_t b = region * VARVE__REGION_BLOCKS + bits_lowest(range);

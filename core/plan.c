@@ -131,7 +131,7 @@ void varve__plan_count_worker(struct varve_heap *heap, uint32_t worker) {
   struct young_words young = {0, 0};
   struct varve_taker regions = varve__share_open(heap, &heap->shares.regions, worker);
   while (share_take(&regions, &region)) {
-    if (atomic_load_explicit(&heap->space.regions[region].kind, memory_order_relaxed) >= REGION_SMALL) ++counted;
+    if (space_kind(&heap->space, region) >= REGION_SMALL) ++counted;
     count_region(&heap->space, region, &young);
   }
   atomic_fetch_add_explicit(&plan->fresh_words, young.fresh, memory_order_relaxed);
@@ -158,7 +158,7 @@ static void enter_age(struct varve_plan *plan, uint32_t first, uint32_t age, uin
 
 static void enter_region(struct varve_heap *heap, uint32_t first, uint32_t region) {
   struct varve_space *space = &heap->space;
-  uint8_t kind = atomic_load_explicit(&space->regions[region].kind, memory_order_relaxed);
+  uint8_t kind = space_kind(space, region);
   uint64_t range = kind < REGION_SMALL ? 0 : varve__space_range(space, region);
   if (kind == REGION_MEDIUM && range == ~UINT64_C(0))
     enter_age(heap->plan, first, space->regions[region].age, region | VARVE__MEDIUM_ENTRY);
@@ -178,10 +178,6 @@ static uint32_t sort_by_age(struct varve_heap *heap) {
   return ages;
 }
 
-#define ANY_NODE VARVE__NODES_MAX
-
-static bool is_on(const struct varve_region *region, unsigned node) { return node == ANY_NODE || region->node == node; }
-
 /* ---- spares: free blocks and regions as destinations ---- */
 
 static void set_kind(struct varve_space *space, uint32_t region, enum varve_region_kind kind) {
@@ -191,9 +187,7 @@ static void set_kind(struct varve_space *space, uint32_t region, enum varve_regi
 
 static uint32_t find_free_region(const struct varve_space *space, unsigned node) {
   for (uint32_t r = 0; r < space->region_high; ++r)
-    if (atomic_load_explicit(&space->regions[r].kind, memory_order_relaxed) == REGION_FREE &&
-        is_on(&space->regions[r], node))
-      return r;
+    if (space_kind(space, r) == REGION_FREE && region_is_on(&space->regions[r], node)) return r;
   return VARVE__NO_REGION;
 }
 
@@ -201,7 +195,7 @@ static uint32_t find_free_block(const struct varve_space *space, unsigned node) 
   for (uint32_t r = 0; r < space->region_high; ++r) {
     const struct varve_region *region = &space->regions[r];
     uint64_t free = atomic_load_explicit(&region->free_blocks, memory_order_relaxed);
-    if (atomic_load_explicit(&region->kind, memory_order_relaxed) == REGION_SMALL && free && is_on(region, node))
+    if (atomic_load_explicit(&region->kind, memory_order_relaxed) == REGION_SMALL && free && region_is_on(region, node))
       return r * VARVE__REGION_BLOCKS + bits_lowest(free);
   }
   return VARVE__NO_BLOCK;
@@ -364,8 +358,8 @@ static void consider_block(struct grouping *g, struct varve_group *group, uint32
 }
 
 static bool holds_small(const struct varve_space *space, uint32_t region, unsigned node) {
-  uint8_t kind = atomic_load_explicit(&space->regions[region].kind, memory_order_relaxed);
-  return region_has_blocks(kind) && is_on(&space->regions[region], node);
+  uint8_t kind = space_kind(space, region);
+  return region_has_blocks(kind) && region_is_on(&space->regions[region], node);
 }
 
 static uint32_t live_blocks(const struct varve_space *space, uint32_t region) {
@@ -440,7 +434,7 @@ static void group_medium(struct grouping *g, uint32_t ages, unsigned node) {
     if (!g->plan->by_age[age] || !(entry & VARVE__MEDIUM_ENTRY)) continue;
     uint32_t region = entry & ~VARVE__MEDIUM_ENTRY;
     struct varve_region *r = &space->regions[region];
-    if (!is_on(r, node)) continue;
+    if (!region_is_on(r, node)) continue;
     g->plan->sequence[g->plan->sequence_count++] = entry;
     if (!r->live) continue;
     if (r->flags & BLOCK_PINNED) note_pinned(g, VARVE__REGION_BLOCKS, r->live);
@@ -542,7 +536,7 @@ void varve__plan_group(struct varve_heap *heap, enum varve_urgency urgency) {
   g.dense_block = varve__policy_dense_words(heap, VARVE__BLOCK_WORDS);
   g.dense_region = varve__policy_dense_words(heap, VARVE__REGION_WORDS);
   uint32_t ages = sort_by_age(heap);
-  if (urgency == PLAN_ACROSS_NODES) group_node(&g, ages, ANY_NODE);
+  if (urgency == PLAN_ACROSS_NODES) group_node(&g, ages, VARVE__ANY_NODE);
   else
     for (unsigned node = 0; node < heap->topology->node_count; ++node) group_node(&g, ages, node);
   if (emergency || heap->options.move_everything) varve__plan_large_slide(heap);
@@ -596,7 +590,7 @@ bool varve__plan_is_enough(struct varve_heap *heap) {
   used -= relocated_blocks(heap);
   if (used + wanted > space->limit_blocks) return false;
   if (wanted <= 1) return free_blocks + free_regions >= wanted;
-  if (wanted != VARVE__REGION_BLOCKS && varve__large_find(space, VARVE__NODES_MAX, (uint32_t)wanted) != VARVE__NO_BLOCK) return true;
+  if (wanted != VARVE__REGION_BLOCKS && varve__large_find(space, VARVE__ANY_NODE, (uint32_t)wanted) != VARVE__NO_BLOCK) return true;
   return free_regions * VARVE__REGION_BLOCKS >= wanted;
 }
 
@@ -632,6 +626,7 @@ void varve__plan_drop(struct varve_heap *heap) {
     heap->current.blocks_gainless += group_blocks(&plan->groups[i], plan->groups[i].count);
   varve__plan_undo(heap);
   plan->order_count = plan->target_count = plan->group_count = 0;
+  varve__shares_groups(heap);
 }
 
 /* Places taken for large objects that shall not go there after all. */
@@ -647,7 +642,7 @@ void varve__plan_undo(struct varve_heap *heap) {
   struct varve_space *space = &heap->space;
   if (!heap->plan->emergency) undo_relocations(heap);
   for (uint32_t r = 0; r < space->region_high; ++r) {
-    if (atomic_load_explicit(&space->regions[r].kind, memory_order_relaxed) < REGION_SMALL) continue;
+    if (space_kind(space, r) < REGION_SMALL) continue;
     space->regions[r].flags &= BLOCK_PINNED;
     space->moves[r] = 0;
     for (uint32_t b = r * VARVE__REGION_BLOCKS; b < (r + 1) * VARVE__REGION_BLOCKS; ++b)

@@ -16,7 +16,7 @@
 #include "varve/alloc.h"
 
 static bool is_large(const struct varve_space *space, uint32_t region) {
-  return atomic_load_explicit(&space->regions[region].kind, memory_order_relaxed) == REGION_LARGE;
+  return space_kind(space, region) == REGION_LARGE;
 }
 
 static bool head_is_marked(const struct varve_space *space, uint32_t block) {

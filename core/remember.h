@@ -52,6 +52,11 @@ static inline bool sieve_forgets(const struct varve_sieve *sieve) {
   return !sieve->needed && !(sieve->marking && sieve->found);
 }
 
+/* Claim a list in a pass over all. False: none is left. */
+static inline bool remembered_take(struct varve_heap *heap, uint32_t *index) {
+  *index = atomic_fetch_add_explicit(&heap->remembered.next, 1, memory_order_relaxed);
+  return *index < heap->remembered.count;
+}
 /* One list of remembered objects, `index` below `count`. Any worker, each list once a pass. */
 void varve__remembered_visit(struct varve_sieve *sieve, uint32_t index);
 /* Worker 0, at the end of a pause: take out what was taken off; after a full collection, everything. */

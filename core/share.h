@@ -39,7 +39,7 @@ void varve__shares_close(struct varve_heap *heap);
 void varve__shares_prepare(struct varve_heap *heap);
 /* The plan's groups have changed. */
 void varve__shares_groups(struct varve_heap *heap);
-/* Share out `count` tasks of any kind; those of a node must be neighbours. */
+/* Share out `count` tasks of any kind; neighbours of the same node are taken together. */
 typedef unsigned varve_share_node_fn(const struct varve_heap *heap, uint32_t task);
 void varve__shares_count(struct varve_heap *heap, struct varve_share *share, uint32_t count,
                          varve_share_node_fn *node_of);

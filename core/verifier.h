@@ -76,7 +76,7 @@ static inline size_t next_bit(const uint64_t *bits, size_t from, size_t to) {
 }
 
 static inline uint8_t kind_of(const struct varve_verifier *v, uint32_t region) {
-  return atomic_load_explicit(&space_of(v)->regions[region].kind, memory_order_relaxed); /* the world is stopped */
+  return space_kind(space_of(v), region);
 }
 
 static inline varve_status result(const struct varve_verifier *v) { return v->failed ? VARVE_CORRUPT : VARVE_OK; }

@@ -97,7 +97,7 @@ static uint32_t nearest_slot(const struct varve_heap *heap, uint32_t cpu) {
 /* The slots in the order in which teams take them: those that follow the requester's on its node, going round, then
  * the others; last the requester's, which is wanted only when another is missing. */
 static void line_up(const struct varve_heap *heap, uint8_t line[SLOTS_MAX]) {
-  uint32_t cpu = varve__topology_core_of_cpu(heap->topology, varve__affinity_cpu_here());
+  uint32_t cpu = varve__affinity_core_here(heap->topology);
   uint32_t slots = heap->workers->slot_count, first = nearest_slot(heap, cpu), count = 0;
   for (unsigned far = 0; far < 2; ++far)
     for (uint32_t i = 1; i < slots; ++i) {

@@ -14,10 +14,6 @@ static struct varve_region *region_at(const struct varve_space *space, uint32_t 
   return &space->regions[region];
 }
 
-static uint8_t kind_of(const struct varve_space *space, uint32_t region) {
-  return atomic_load_explicit(&region_at(space, region)->kind, memory_order_relaxed);
-}
-
 static void set_kind(struct varve_space *space, uint32_t region, enum varve_region_kind kind) {
   atomic_store_explicit(&region_at(space, region)->kind, (uint8_t)kind, memory_order_release);
 }
@@ -44,13 +40,13 @@ static bool claim_stripe(struct varve_space *space, uint32_t region, unsigned no
 static uint32_t find_uncommitted(struct varve_space *space, unsigned node) {
   uint32_t *hint = &space->node[node].commit_hint;
   for (uint32_t r = *hint; r < space->region_count; ++r)
-    if (kind_of(space, r) == REGION_UNCOMMITTED && claim_stripe(space, r, node)) {
+    if (space_kind(space, r) == REGION_UNCOMMITTED && claim_stripe(space, r, node)) {
       *hint = r + 1;
       return r;
     }
   *hint = space->region_count;
   for (uint32_t r = 0; r < space->region_count; ++r)
-    if (kind_of(space, r) == REGION_UNCOMMITTED) return r;
+    if (space_kind(space, r) == REGION_UNCOMMITTED) return r;
   return VARVE__NO_REGION;
 }
 
@@ -206,7 +202,7 @@ void varve__commit_drop(struct varve_space *space, uint32_t region) {
 static uint32_t find_surplus(const struct varve_space *space, uint32_t below, uint32_t keep) {
   if (committed(space) <= keep) return VARVE__NO_REGION;
   for (uint32_t r = below < space->region_high ? below : space->region_high; r-- > 0;)
-    if (kind_of(space, r) == REGION_FREE) return r;
+    if (space_kind(space, r) == REGION_FREE) return r;
   return VARVE__NO_REGION;
 }
 

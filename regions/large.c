@@ -16,16 +16,6 @@
 #include "core/base/check.h"
 #include "regions/commit.h"
 
-#define ANY_NODE VARVE__NODES_MAX
-
-static uint8_t kind_of(const struct varve_space *space, uint32_t region) {
-  return atomic_load_explicit(&space->regions[region].kind, memory_order_relaxed);
-}
-
-static bool is_on(const struct varve_space *space, uint32_t region, unsigned node) {
-  return node == ANY_NODE || space->regions[region].node == node;
-}
-
 /* ---- runs of blocks in LARGE regions ---- */
 
 static bool block_is_free(const struct varve_space *space, uint32_t block) {
@@ -43,7 +33,7 @@ static bool region_has_room(const struct varve_space *space, uint32_t region) {
 uint32_t varve__large_find(const struct varve_space *space, unsigned node, uint32_t blocks) {
   uint32_t found = 0;
   for (uint32_t region = space->region_high; region-- > 0;) {
-    if (!region_has_room(space, region) || !is_on(space, region, node)) {
+    if (!region_has_room(space, region) || !region_is_on(&space->regions[region], node)) {
       found = 0;
       continue;
     }
@@ -81,9 +71,9 @@ struct run {
 static bool is_takeable(const struct varve_space *space, struct run run, unsigned node, uint32_t *uncommitted) {
   *uncommitted = 0;
   for (uint32_t r = run.first; r < run.first + run.count; ++r) {
-    uint8_t kind = kind_of(space, r);
+    uint8_t kind = space_kind(space, r);
     if (kind == REGION_UNCOMMITTED) ++*uncommitted;
-    else if (kind != REGION_FREE || !is_on(space, r, node)) return false;
+    else if (kind != REGION_FREE || !region_is_on(&space->regions[r], node)) return false;
   }
   return true;
 }
@@ -118,7 +108,7 @@ static bool may_commit(const struct varve_space *space, uint32_t regions) {
 static bool make_room(struct varve_space *space, struct run run, uint32_t needed) {
   for (uint32_t r = 0; r < space->region_high && !may_commit(space, needed); ++r) {
     bool outside = r < run.first || r >= run.first + run.count;
-    if (outside && kind_of(space, r) == REGION_FREE) varve__commit_drop(space, r);
+    if (outside && space_kind(space, r) == REGION_FREE) varve__commit_drop(space, r);
   }
   return may_commit(space, needed);
 }
@@ -126,7 +116,7 @@ static bool make_room(struct varve_space *space, struct run run, uint32_t needed
 /* Nobody else takes anything of it from here on: LARGE regions without a free block, and CHANGING ones. */
 static void hold_run(struct varve_space *space, struct run run) {
   for (uint32_t r = run.first; r < run.first + run.count; ++r) {
-    if (kind_of(space, r) == REGION_UNCOMMITTED) {
+    if (space_kind(space, r) == REGION_UNCOMMITTED) {
       varve__commit_hold(space, r);
       continue;
     }
@@ -137,21 +127,20 @@ static void hold_run(struct varve_space *space, struct run run) {
 }
 
 static bool commit_run(struct varve_space *space, struct run run, unsigned node) {
-  bool committed = true;
   varve__lock_release(&space->lock);
-  uint32_t end = run.first;
-  for (; end < run.first + run.count && committed; ++end)
-    if (kind_of(space, end) == REGION_CHANGING) committed = varve__commit_region(space, end, node);
+  uint32_t end = run.first + run.count, without = run.first; /* the first region without memory */
+  while (without < end && (space_kind(space, without) != REGION_CHANGING || varve__commit_region(space, without, node)))
+    ++without;
   varve__lock_take(&space->lock);
-  for (uint32_t r = run.first; r < run.first + run.count; ++r)
-    if (kind_of(space, r) == REGION_CHANGING) varve__commit_settle(space, r, r + 1 < end || (r + 1 == end && committed));
-  return committed;
+  for (uint32_t r = run.first; r < end; ++r)
+    if (space_kind(space, r) == REGION_CHANGING) varve__commit_settle(space, r, r < without);
+  return without == end;
 }
 
 /* Its regions are LARGE, FREE or UNCOMMITTED now, as far as we got. */
 static void settle_run(struct varve_space *space, struct run run, bool taken) {
   for (uint32_t r = run.first; r < run.first + run.count; ++r) {
-    uint8_t kind = kind_of(space, r);
+    uint8_t kind = space_kind(space, r);
     if (taken) {
       if (kind == REGION_FREE) atomic_fetch_sub_explicit(&space->free_regions, 1, memory_order_relaxed);
       atomic_store_explicit(&space->regions[r].free_blocks, ~UINT64_C(0), memory_order_relaxed);
@@ -178,11 +167,11 @@ static uint32_t take_regions(struct varve_space *space, unsigned wanted, unsigne
 
 static uint32_t take_run(struct varve_space *space, unsigned node, uint32_t blocks) {
   bool one = !space_follows_callers(space);
-  unsigned own = one ? ANY_NODE : node;
+  unsigned own = one ? VARVE__ANY_NODE : node;
   uint32_t first = varve__large_find(space, own, blocks);
   if (first == VARVE__NO_BLOCK) first = take_regions(space, node, own, blocks, false);
-  if (first == VARVE__NO_BLOCK && !one) first = varve__large_find(space, ANY_NODE, blocks);
-  if (first == VARVE__NO_BLOCK) first = take_regions(space, node, ANY_NODE, blocks, true);
+  if (first == VARVE__NO_BLOCK && !one) first = varve__large_find(space, VARVE__ANY_NODE, blocks);
+  if (first == VARVE__NO_BLOCK) first = take_regions(space, node, VARVE__ANY_NODE, blocks, true);
   return first;
 }
 

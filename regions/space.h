@@ -218,7 +218,7 @@ void varve__large_free(struct varve_space *space, uint32_t block);
 void varve__large_place(struct varve_space *space, uint32_t block, uint32_t blocks);
 /* Set LARGE regions without objects free; in a pause. @return how many. */
 uint32_t varve__large_release_regions(struct varve_space *space);
-/* The first fitting free run in regions that are LARGE already, all on the node; VARVE__NODES_MAX: on any. NO_BLOCK: none. */
+/* The first fitting free run in regions that are LARGE already, all on the node, or any. NO_BLOCK: none. */
 uint32_t varve__large_find(const struct varve_space *space, unsigned node, uint32_t blocks);
 
 /* In a pause: make a region with no object FREE (bitmap already zero). */
@@ -257,6 +257,14 @@ static inline uint64_t *space_block_bitmap(const struct varve_space *space, uint
 }
 static inline bool space_moves(const struct varve_space *space, uint32_t block) {
   return space->moves[block / VARVE__REGION_BLOCKS] >> (block % VARVE__REGION_BLOCKS) & 1;
+}
+/* Of what others may be changing; who must be sure holds the lock, or the world. */
+static inline uint8_t space_kind(const struct varve_space *space, uint32_t region) {
+  return atomic_load_explicit(&space->regions[region].kind, memory_order_relaxed);
+}
+#define VARVE__ANY_NODE VARVE__NODES_MAX
+static inline bool region_is_on(const struct varve_region *region, unsigned node) {
+  return node == VARVE__ANY_NODE || region->node == node;
 }
 /* Is the region made of blocks that are free, small or of large runs? */
 static inline bool region_has_blocks(uint8_t kind) { return kind == REGION_SMALL || kind == REGION_LARGE; }

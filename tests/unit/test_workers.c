@@ -43,14 +43,16 @@ bool __wrap_varve__affinity_pin(const struct varve_topology *t, unsigned cpu) {
   return !refuse_pins && __real_varve__affinity_pin(t, cpu);
 }
 
-unsigned __real_varve__affinity_cpu_here(void);
-unsigned __wrap_varve__affinity_cpu_here(void);
-unsigned __wrap_varve__affinity_cpu_here(void) { return here < 0 ? __real_varve__affinity_cpu_here() : (unsigned)here; }
+static unsigned cpu_here(void) { return here < 0 ? varve__affinity_cpu_here() : (unsigned)here; }
 
-/* The same question, asked inside of one file. */
+unsigned __wrap_varve__affinity_core_here(const struct varve_topology *t);
+unsigned __wrap_varve__affinity_core_here(const struct varve_topology *t) {
+  return varve__topology_core_of_cpu(t, cpu_here());
+}
+
 unsigned __wrap_varve__affinity_node_here(const struct varve_topology *t);
 unsigned __wrap_varve__affinity_node_here(const struct varve_topology *t) {
-  return varve__topology_node_of_cpu(t, varve__affinity_cpu_here());
+  return varve__topology_node_of_cpu(t, cpu_here());
 }
 
 void __real_varve__park_sleep(_Atomic uint32_t *word, uint32_t value);
