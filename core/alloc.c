@@ -129,7 +129,8 @@ static uint32_t wanted_blocks(size_t size) {
 }
 
 /* Give up when an emergency collection of our own could not free what is wanted. While it could, other mutators were
- * quicker: try again, within reason. A collection that another thread ran for all does not count, nor one that was not full. */
+ * quicker: try again, within reason. A collection that another thread ran for all does not count, nor one that was not
+ * full. */
 static uintptr_t take_or_collect(struct varve__mutator *mutator, size_t size) {
   struct varve_heap *heap = mutator->head.heap;
   for (unsigned own = 0, full = 0;;) {

@@ -50,8 +50,8 @@ SCAN_INLINE void slide_object(struct fix_hot *hot, const struct varve_layout_ent
   fix_object(hot, layouts, (varve_object *)to, words, narrow);
 }
 
-/* Where few objects live, each header is a cache miss, and nothing else is there to do: fetch the live parts of such lines a
- * block ahead. Where many do, the hardware sees the stream. */
+/* Where few objects live, each header is a cache miss, and nothing else is there to do: fetch the live parts of such
+ * lines a block ahead. Where many do, the hardware sees the stream. */
 SCAN_INLINE void fetch_sparse(const struct varve_space *space, uint32_t block) {
   const uint64_t *bitmap = space_block_bitmap(space, block);
   const char *at = (const char *)space_block_address(space, block);

@@ -305,12 +305,17 @@ void varve__final_tell(struct varve_heap *heap) {
 
 /* ---- in a pause ---- */
 
+/* What an epoch is called when `by` epochs behind the floor have become one with it. */
+static uint8_t merged(uint8_t epoch, uint8_t floor, uint8_t by) {
+  if (epoch <= floor) return epoch;
+  return epoch - floor > by ? (uint8_t)(epoch - by) : floor;
+}
+
 void varve__final_merge(struct varve_heap *heap, uint8_t by) {
   struct varve_final *final = &heap->final;
   uint8_t floor = heap->space.floor;
   for (uint32_t c = 0; c < final->count; ++c)
-    if (final->chunks[c]->newest > floor)
-      final->chunks[c]->newest = final->chunks[c]->newest > floor + by ? (uint8_t)(final->chunks[c]->newest - by) : floor;
+    final->chunks[c]->newest = merged(final->chunks[c]->newest, floor, by);
 }
 
 void varve__final_rewind(struct varve_heap *heap) { atomic_store_explicit(&heap->final.next, 0, memory_order_relaxed); }

@@ -51,7 +51,8 @@ static void fix_narrow_found(struct fix_hot *hot, varve_narrow *words, uint64_t 
 }
 
 static void fix_narrow_dense(struct fix_hot *hot, varve_narrow *words, size_t count) {
-  struct filter_narrow filter = filter_narrow_open(hot->forward.bytes >> hot->fixer->code.shift, hot->fixer->code.tag_bits);
+  struct filter_narrow filter = filter_narrow_open(hot->forward.bytes >> hot->fixer->code.shift,
+                                                   hot->fixer->code.tag_bits);
   size_t i = 0;
   for (; i + FILTER_WORDS <= count; i += FILTER_WORDS)
     fix_narrow_found(hot, words + i, filter_narrow_words(&filter, words + i));
@@ -99,7 +100,8 @@ static void fix_slots(void *context, varve_word *slots, size_t count) {
 
 void varve__fixer_open(struct fixer *fixer, struct varve_heap *heap) {
   *fixer = (struct fixer){.heap = heap, .last_block = VARVE__NO_BLOCK, .code = heap->narrow};
-  fixer->visitor = (struct varve_visitor){.range = range_for_fix, .narrow = narrow_for_fix, .heap = heap, .context = fixer};
+  fixer->visitor = (struct varve_visitor){.range = range_for_fix, .narrow = narrow_for_fix, .heap = heap,
+                                            .context = fixer};
 }
 
 void varve__fixer_flush(struct fixer *fixer) {

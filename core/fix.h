@@ -4,8 +4,8 @@
  * Idea       A slot's new value comes from side tables only (forward.h). References into the block that the last one
  *            led to find the tables in the cache and are rewritten at once; others wait in a ring while the tables are
  *            fetched. References to blocks that stay are left alone.
- * Narrow     slots have a ring of their own, and loops over objects are compiled twice: heaps without narrow slots do not
- *            ask how wide a slot is.
+ * Narrow     slots have a ring of their own, and loops over objects are compiled twice: heaps without narrow slots do
+ *            not ask how wide a slot is.
  * Invariant  F1: each slot is given once. A slot in the ring is at its final place and holds its old word.
  */
 #ifndef VARVE_CORE_FIX_H

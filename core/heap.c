@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* heap.c -- creation and end of a heap: options, topology, space, metadata, tables, memory, in this order; backwards at the
- * end, and from wherever a creation failed.
+/* heap.c -- creation and end of a heap: options, topology, space, metadata, tables, memory, in this order; backwards at
+ * the end, and from wherever a creation failed.
  *
  * The heap object and the topology come from the system directly, so that the metadata arenas can end last.
  */
@@ -80,7 +80,8 @@ static varve_status open_space(struct varve_heap *heap, varve_error *error) {
   return VARVE_OK;
 }
 
-/* The locks that running mutators meet. Who holds one is soon done, so they are polled for a part of what other waits are. */
+/* The locks that running mutators meet. Who holds one is soon done, so they are polled for a part of what other waits
+ * are. */
 static void set_spins(struct varve_heap *heap) {
   uint32_t spin = heap->options.spin / LOCK_SPIN_PART;
   varve__space_set_spin(&heap->space, spin);
@@ -159,7 +160,8 @@ const varve_options *varve_heap_options(const varve_heap *heap) { return &heap->
 varve_status varve_narrow_coding_of(const varve_heap *heap, unsigned compiled, varve_narrow_coding *out) {
   const struct narrow *n = &heap->narrow;
   unsigned granule = compiled & 0xff, bits = compiled >> 8;
-  if (!n->on || (granule && granule != heap->options.granule) || (bits && bits != n->tag_bits + 1u)) return VARVE_OPTION;
+  if (!n->on || (granule && granule != heap->options.granule) || (bits && bits != n->tag_bits + 1u))
+    return VARVE_OPTION;
   *out = (varve_narrow_coding){heap->space.base - ((uint64_t)1 << n->shift), n->tag_bits, n->shift};
   return VARVE_OK;
 }

@@ -4,8 +4,8 @@
  * Idea       A sorted array of word sets (first, stride, last). Sets may interleave, so a range query walks down from
  *            the first set that starts behind it for as long as `reach`, the furthest last word of all sets up to
  *            there, still touches the range. Sets that are apart, the usual case, cost O(log n).
- *            Whether two interleaved sets share a word is decided exactly, by solving a + i s = b + j t; a wide word meets a
- *            narrow one with either half.
+ *            Whether two interleaved sets share a word is decided exactly, by solving a + i s = b + j t; a wide word
+ *            meets a narrow one with either half.
  * Invariants F1: no word is in two sets, since nothing is added that meets anything.
  * Called by  root.c, under the roots lock.
  */
@@ -30,7 +30,8 @@ struct varve_intervals {
 /* Make room for one more. False: no memory. */
 bool varve__intervals_reserve(varve_heap *heap, struct varve_intervals *set);
 void varve__intervals_close(varve_heap *heap, struct varve_intervals *set);
-/* A set that has a word in common with {first, first + stride, ...}, `count` words; NULL: none. In *word, one such word. */
+/* A set that has a word in common with {first, first + stride, ...}, `count` words; NULL: none. In *word, one such
+ * word. */
 const struct varve_interval *varve__intervals_meet(const struct varve_intervals *set, const void *first,
                                                    size_t stride, size_t count, size_t width, uint64_t *word);
 /* Add a set that meets none; room has been made. */

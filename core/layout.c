@@ -133,7 +133,8 @@ static varve_status check_narrow(struct draft *draft) {
   const varve_layout_desc *desc = draft->desc;
   bool offsets = desc->kind == VARVE_LAYOUT_OFFSETS || desc->kind == VARVE_LAYOUT_RECORDS;
   if (!is_narrow(desc)) return VARVE_OK;
-  if (desc->narrow && desc->kind != VARVE_LAYOUT_REF_ARRAY) return refuse(draft, "narrow is set, and it is no REF_ARRAY");
+  if (desc->narrow && desc->kind != VARVE_LAYOUT_REF_ARRAY)
+    return refuse(draft, "narrow is set, and it is no REF_ARRAY");
   if (desc->narrow_count && !offsets) return refuse(draft, "narrow_count is not 0 in a kind without offsets");
   if (!draft->heap->narrow.on) return refuse(draft, "narrow slots, and the heap was created without narrow=1");
   draft->entry.kind += VARVE__LAYOUT_NARROW;
@@ -143,7 +144,8 @@ static varve_status check_narrow(struct draft *draft) {
 /* Each is half a word of [least, limit); `limit` 0: no limit. */
 static varve_status check_narrow_offsets(const struct draft *draft, uint32_t least, uint32_t limit) {
   const varve_layout_desc *desc = draft->desc;
-  if (desc->narrow_count && !desc->narrow_offsets) return refuse(draft, "narrow_count is not 0, narrow_offsets is null");
+  if (desc->narrow_count && !desc->narrow_offsets)
+    return refuse(draft, "narrow_count is not 0, narrow_offsets is null");
   if (desc->narrow_count > WORDS_MAX) return refuse(draft, "%zu narrow offsets are too many", desc->narrow_count);
   for (size_t i = 0; i < desc->narrow_count; ++i) {
     uint32_t offset = desc->narrow_offsets[i];

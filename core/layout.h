@@ -14,7 +14,8 @@
 
 #define VARVE__LAYOUTS_MAX 65536u
 
-/* Kinds of entries whose descriptions have narrow slots: kinds of their own, so that loops over wide slots need not ask. */
+/* Kinds of entries whose descriptions have narrow slots: kinds of their own, so that loops over wide slots need not
+ * ask. */
 enum {
   VARVE__LAYOUT_NARROW = 16,
   VARVE__LAYOUT_NARROW_OFFSETS = VARVE__LAYOUT_NARROW + VARVE_LAYOUT_OFFSETS,

@@ -93,7 +93,8 @@ struct varve_marker *varve__marker_open(struct varve_heap *heap) {
   marker->rings = heap_meta_alloc(heap, rings_bytes(marker));
   marker->victims = heap_meta_alloc(heap, victims_bytes(marker));
   marker->segment_count = segments;
-  if (!marker->pools || !marker->rings || !marker->victims || !open_pools(heap)) return NULL; /* the heap closes those */
+  if (!marker->pools || !marker->rings || !marker->victims || !open_pools(heap)) return NULL; /* the heap closes
+                                                                                                 those */
   for (uint32_t i = 0; i < workers; ++i) open_worker(heap, marker, i);
   return marker;
 }

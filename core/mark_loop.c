@@ -70,8 +70,8 @@ SCAN_INLINE void get(struct hot *hot) {
   hot->tail = hot->worker->waiting_tail;
 }
 
-/* What the worker has learned. With a header the end of its object is fetched, as far away as the objects' mean size says:
- * one line too few cost half again of the time for objects of 40 bytes. */
+/* What the worker has learned. With a header the end of its object is fetched, as far away as the objects' mean size
+ * says: one line too few cost half again of the time for objects of 40 bytes. */
 SCAN_INLINE void learn(struct hot *hot) {
   uint64_t last = hot->worker->sizes / REACH_SAMPLES & ~UINT64_C(7);
   hot->reach = last < REACH_MIN ? REACH_MIN : last;
@@ -260,9 +260,11 @@ SCAN_INLINE bool make_room(struct hot *hot, size_t entries) {
 /* ---- narrow slots ---- */
 
 /* Neighbouring words. */
-SCAN_INLINE void enter_narrow_dense_as(struct mark_worker *worker, const varve_narrow *words, size_t count, bool alone) {
+SCAN_INLINE void enter_narrow_dense_as(struct mark_worker *worker, const varve_narrow *words, size_t count,
+                                       bool alone) {
   struct hot hot = open_hot(worker, 0, alone);
-  struct filter_narrow filter = filter_narrow_open(hot.bytes >> worker->heap->narrow.shift, worker->heap->narrow.tag_bits);
+  const struct narrow *code = &worker->heap->narrow;
+  struct filter_narrow filter = filter_narrow_open(hot.bytes >> code->shift, code->tag_bits);
   size_t i = 0;
   for (; i + FILTER_WORDS <= count; i += FILTER_WORDS) {
     uint64_t found = filter_narrow_words(&filter, words + i);
@@ -359,9 +361,9 @@ void varve__mark_slot_range(struct varve_visitor *visitor, varve_word *base, siz
   else enter_stride(worker, base, stride, count, tags);
 }
 
-/* Roots come in large tables: mark from those found before reading on, or the stack would have to hold them all; but not
- * from a few, or the rings would run empty too often. (A trace function's slots must not be handled so: it runs inside
- * the loop.) */
+/* Roots come in large tables: mark from those found before reading on, or the stack would have to hold them all; but
+ * not from a few, or the rings would run empty too often. (A trace function's slots must not be handled so: it runs
+ * inside the loop.) */
 void varve__mark_root_range(struct varve_visitor *visitor, varve_word *base, size_t stride, size_t count,
                             const uint64_t *bitmap, bool ref) {
   struct mark_worker *worker = visitor->context;

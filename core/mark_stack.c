@@ -104,7 +104,8 @@ static void list_word(struct varve_space *space, uint32_t block, uint16_t word) 
       list_all(space, block);
       return;
     }
-  while (!atomic_compare_exchange_weak_explicit(pending, &count, count + 1, memory_order_relaxed, memory_order_relaxed));
+  while (!atomic_compare_exchange_weak_explicit(pending, &count, count + 1, memory_order_relaxed,
+                                                memory_order_relaxed));
   space->ranks[(size_t)block * VARVE__BLOCK_LINES + count] = word;
 }
 #endif

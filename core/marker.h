@@ -3,18 +3,20 @@
  * mark_loop.c (the loop).
  *
  * Words      white   the object's start bit is clear.
- *            grey    the start bit is set and the bits of its other words are not: it is reachable and has not been scanned.
+ *            grey    the start bit is set and the bits of its other words are not: it is reachable and has not been
+ *            scanned.
  *            black   all of its bits are set: it has been scanned, or is being scanned. (An object of one word is black
  *                    as soon as it is marked; it has nothing to scan. A large object has only its start bit.)
- *            entry   64 bits on a mark stack. Bits 0..46: index of a word of the heap; bit 47: claimed; bits 48..63: piece.
- *                    Piece 0: the object that starts there. Piece p: the p-th stretch of slots of the black array there.
+ *            entry   64 bits on a mark stack. Bits 0..46: index of a word of the heap; bit 47: claimed; bits 48..63:
+ *                    piece. Piece 0: the object that starts there. Piece p: the p-th stretch of slots of the black
+ *                    array there.
  * Invariants K1 whoever turns an object grey makes the only claimed entry for it, or leaves it to a later round (K3).
- *               Whoever turns a white object black scans it. An entry that is not claimed, for an object that is not white, is stale.
- *               (All entries of a lone worker are claimed; they do not say so.)
+ *               Whoever turns a white object black scans it. An entry that is not claimed, for an object that is not
+ *               white, is stale. (All entries of a lone worker are claimed; they do not say so.)
  *            K2 entries are in rings, on the current segment, in a deque, or in the hands of one thief; nowhere else.
- *            K3 an object left to a later round is grey, and either listed in its block, where the `pending` first of the ranks,
- *               which mean nothing while marking, are such objects' words; or `pending` is MARK_PENDING_ALL, and all grey
- *               objects of the block (of a MEDIUM region, if it is the first block's) are.
+ *            K3 an object left to a later round is grey, and either listed in its block, where the `pending` first of
+ *               the ranks, which mean nothing while marking, are such objects' words; or `pending` is MARK_PENDING_ALL,
+ *               and all grey objects of the block (of a MEDIUM region, if it is the first block's) are.
  */
 #ifndef VARVE_CORE_MARKER_H
 #define VARVE_CORE_MARKER_H
@@ -52,9 +54,11 @@ struct mark_worker {
   struct varve_segment *current; /* the private stack's top; full segments go to the deque */
   struct varve_segment *spare;
   bool alone;                    /* the only worker of this pause: marks without atomic operations */
-  uint32_t eager;                /* pauses for which this worker claims children when it pushes them; 0: when it visits them */
+  uint32_t eager;                /* pauses for which this worker claims children when it pushes them; 0: when it visits
+                                    them */
   uint32_t stale;                /* entries found stale in this window */
-  uint64_t sizes;                /* mean distance from an object's header to its last word, in bytes, times REACH_SAMPLES */
+  uint64_t sizes;                /* mean distance from an object's header to its last word, in bytes, times
+                                    REACH_SAMPLES */
   uint32_t index, node;          /* of this worker; its dense node in this pause */
   uint32_t last_victim;          /* a place in victims */
   uint16_t *victims;             /* the other workers, those on near nodes first */
@@ -92,7 +96,8 @@ struct varve_marker {
 
 /* ---- mark_stack.c: the owner's side of a stack ---- */
 
-/* Make room: publish the current segment (if there is one) and open another. False: the pool is empty; nothing happened. */
+/* Make room: publish the current segment (if there is one) and open another. False: the pool is empty; nothing
+ * happened. */
 bool varve__mark_open_segment(struct mark_worker *worker);
 /* The current segment is empty: go on with the newest full one of our own. False: there is none. */
 bool varve__mark_reopen_segment(struct mark_worker *worker);

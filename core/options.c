@@ -269,7 +269,8 @@ static varve_status check_narrow(const varve_options *options, varve_error *erro
                         narrow.tags, narrow.tag_bits);
   if (options->heap_max <= narrow_heap_max(&narrow)) return VARVE_OK;
   return varve__error(error, VARVE_OPTION,
-                      "heap-max=%llu: narrow=1, and %u bits of index reach %u-byte granules of a heap-max of %llu at most",
+                      "heap-max=%llu: narrow=1, and %u bits of index reach %u-byte granules of a heap-max of "
+                      "%llu at most",
                       (unsigned long long)options->heap_max, 32 - narrow.tag_bits, options->granule,
                       (unsigned long long)narrow_heap_max(&narrow));
 }

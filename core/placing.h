@@ -11,8 +11,8 @@
 /* Flags of place.h for the options in force. */
 unsigned varve__placing_how(const varve_options *options);
 
-/* Creation, all tables open: commit regions until there are `wanted`, on the nodes of the allowed cores, in parallel when
- * there are many. @return how many there are. */
+/* Creation, all tables open: commit regions until there are `wanted`, on the nodes of the allowed cores, in parallel
+ * when there are many. @return how many there are. */
 uint32_t varve__placing_populate(struct varve_heap *heap, uint32_t wanted);
 
 /* Any thread, not in a pause: log what is new. Costs a load when nothing is. */

@@ -590,7 +590,8 @@ bool varve__plan_is_enough(struct varve_heap *heap) {
   used -= relocated_blocks(heap);
   if (used + wanted > space->limit_blocks) return false;
   if (wanted <= 1) return free_blocks + free_regions >= wanted;
-  if (wanted != VARVE__REGION_BLOCKS && varve__large_find(space, VARVE__ANY_NODE, (uint32_t)wanted) != VARVE__NO_BLOCK) return true;
+  bool run = wanted != VARVE__REGION_BLOCKS; /* a whole region may be wanted for mediums */
+  if (run && varve__large_find(space, VARVE__ANY_NODE, (uint32_t)wanted) != VARVE__NO_BLOCK) return true;
   return free_regions * VARVE__REGION_BLOCKS >= wanted;
 }
 

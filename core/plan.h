@@ -24,8 +24,8 @@
  *
  * Emergency: when the plan would not free what the requester wants, it is made anew with one group per node and kind,
  * nothing too dense, the fullest SMALL regions first, so that the others become empty as a whole, and large objects
- * sliding as well; nothing has moved yet. When even that is not enough, once more, with one group for all nodes: then, and
- * only then, small and medium objects leave their node.
+ * sliding as well; nothing has moved yet. When even that is not enough, once more, with one group for all nodes: then,
+ * and only then, small and medium objects leave their node.
  */
 #ifndef VARVE_CORE_PLAN_H
 #define VARVE_CORE_PLAN_H

@@ -28,8 +28,8 @@ static uint32_t run_start(const uint64_t *bitmap, uint32_t word) {
   return clear ? line * 64 + 64 - (uint32_t)__builtin_clzll(clear) : 0;
 }
 
-/* An object boundary of the block, as a rank, not above `room` and not far below it. Mostly the start of the run in which
- * that rank falls, which the bitmap tells; only when that is far back are headers read, from there. */
+/* An object boundary of the block, as a rank, not above `room` and not far below it. Mostly the start of the run in
+ * which that rank falls, which the bitmap tells; only when that is far back are headers read, from there. */
 static uint32_t find_boundary(const struct varve_space *space, uint32_t block, uint32_t room) {
   uint32_t word = select_live(space, block, room), at = run_start(space_block_bitmap(space, block), word);
   uint32_t rank = room - (word - at);

@@ -17,9 +17,9 @@ bool varve__policy_offers_holes(const struct varve_heap *heap);
 uint64_t varve__policy_dense_words(const struct varve_heap *heap, uint64_t words);
 /* Which epochs the collection that begins now takes, and what it rules out for later ones. World stopped. */
 struct varve_cut varve__policy_cut(const struct varve_heap *heap, enum varve_extent extent);
-/* The decision, from the arguments alone: `allocated` blocks were taken since the last collection, and `aged` blocks survived it
- * and no other; `goal` blocks may be in use before a full collection; `remembered` objects must be looked at; a longer
- * cycle than of `most` blocks will not follow. Shall the collection be full? If not, shall it
+/* The decision, from the arguments alone: `allocated` blocks were taken since the last collection, and `aged` blocks
+ * survived it and no other; `goal` blocks may be in use before a full collection; `remembered` objects must be looked
+ * at; a longer cycle than of `most` blocks will not follow. Shall the collection be full? If not, shall it
  * take those that survived the last one again? */
 struct varve_choice {
   bool full, again;
@@ -53,8 +53,8 @@ uint64_t varve__policy_recycle(struct varve_recycling *r, uint64_t cost, uint64_
                                uint64_t cache);
 /* The pause is over but for the resume: shorten the budget if the program had better stay in cache. World stopped. */
 void varve__policy_shorten_budget(struct varve_heap *heap);
-/* Would a slide of `moved` blocks' words that frees `gained` blocks, beside the `dead` ones that are free without it, be
- * worth its time? */
+/* Would a slide of `moved` blocks' words that frees `gained` blocks, beside the `dead` ones that are free without it,
+ * be worth its time? */
 bool varve__policy_slide_pays(const struct varve_heap *heap, uint64_t gained, uint64_t moved, uint64_t dead);
 
 #endif

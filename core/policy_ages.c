@@ -77,8 +77,8 @@ static double price(const struct varve_yield *y, uint64_t allocated) {
   return (double)y->cost / (double)(y->allocated + allocated + 1);
 }
 
-/* Would a full collection now be cheaper for the room it makes? It frees `dead` young blocks, and of what is old as much
- * as the last ones did for what had been allocated. */
+/* Would a full collection now be cheaper for the room it makes? It frees `dead` young blocks, and of what is old as
+ * much as the last ones did for what had been allocated. */
 static bool full_is_better(const struct varve_yield *y, uint64_t cost, uint64_t next, uint64_t goal, uint64_t allocated,
                            uint64_t dead) {
   uint64_t freed = dead + (y->allocated + allocated) * y->decay / 1024, used = y->used + allocated;
@@ -154,7 +154,8 @@ struct varve_cut varve__policy_cut(const struct varve_heap *heap, enum varve_ext
 
 static uint64_t smooth(uint64_t old, uint64_t now) { return old ? (old * 3 + now) / 4 : now; }
 
-/* `part` of a pause was expected, and the pause took `cost` instead of `expected`: what the part seems to have taken. */
+/* `part` of a pause was expected, and the pause took `cost` instead of `expected`: what the part seems to have
+ * taken. */
 static uint64_t corrected(uint64_t part, uint64_t expected, uint64_t cost) {
   uint64_t others = expected - part;
   return cost > others ? cost - others : 0;
@@ -165,7 +166,8 @@ static uint64_t corrected(uint64_t part, uint64_t expected, uint64_t cost) {
 static void learn_cost(struct varve_yield *y, uint64_t cost, uint64_t survived, uint64_t remembered) {
   uint64_t copy = (survived >> 10) * y->each, look = remembered * y->look / 16, expected = y->fixed + copy + look;
   if (cost > 4 * expected) cost = 4 * expected;
-  if (copy >= look && copy > y->fixed) y->each = smooth(y->each, corrected(copy, expected, cost) / (survived >> 10) + 1);
+  if (copy >= look && copy > y->fixed)
+    y->each = smooth(y->each, corrected(copy, expected, cost) / (survived >> 10) + 1);
   else if (look > y->fixed) y->look = smooth(y->look, corrected(look, expected, cost) * 16 / remembered + 1);
   else y->fixed = smooth(y->fixed, corrected(y->fixed, expected, cost) + 1);
 }

@@ -241,13 +241,14 @@ static uint64_t line_narrow_slots(const struct varve_layout_entry *layout, uint6
     if (layout->kind == VARVE__LAYOUT_NARROW_ARRAY) slots |= (uint64_t)(half >= layout->first) << i;
     if (layout->kind != VARVE__LAYOUT_NARROW_RECORDS || half < start) continue;
     start += (half - start) / (2 * layout->stride) * (2 * layout->stride);
-    if (half - start < 64 && start / 2 + layout->stride <= words) slots |= (layout->narrow_mask >> (half - start) & 1) << i;
+    if (half - start < 64 && start / 2 + layout->stride <= words)
+      slots |= (layout->narrow_mask >> (half - start) & 1) << i;
   }
   return slots;
 }
 
-/* One noted line of a large array. @return whether it still is. Atomic: markers read the first line's byte, with the seven
- * behind it, to see that the object is marked. */
+/* One noted line of a large array. @return whether it still is. Atomic: markers read the first line's byte, with the
+ * seven behind it, to see that the object is marked. */
 static bool visit_line(struct varve_sieve *sieve, varve_object *object, size_t line, uint8_t *note) {
   ++sieve->lines;
   uint64_t words = varve_object_bytes(object) / 8;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* remember.h -- old objects that were written to since they were last collected: with the noted lines of root tables, all
- * that may refer from outside a range into it (A1 in ages.h).
+/* remember.h -- old objects that were written to since they were last collected: with the noted lines of root tables,
+ * all that may refer from outside a range into it (A1 in ages.h).
  *
  * Small and medium objects are remembered as a whole, once each: the flag NO_LOG is set in them as long as they are
  * listed. Large arrays, and large arrays of records, are noted by lines of eight words: the byte of the bitmap that

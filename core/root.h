@@ -19,7 +19,8 @@
 struct varve_visitor {
   void (*range)(struct varve_visitor *visitor, varve_word *base, size_t stride, size_t count,
                 const uint64_t *bitmap, bool ref);
-  void (*narrow)(struct varve_visitor *visitor, varve_narrow *base, size_t stride, size_t count, const uint64_t *bitmap);
+  void (*narrow)(struct varve_visitor *visitor, varve_narrow *base, size_t stride, size_t count,
+                 const uint64_t *bitmap);
   varve_heap *heap;
   void *context;
 };
@@ -36,8 +37,8 @@ void varve__roots_unlock(struct varve_roots *roots);
 
 /* World stopped, lock held: list the tasks of this pause. @return how many. */
 size_t varve__roots_prepare(struct varve_roots *roots);
-/* The node (dense) that a task's slots are on, as far as known; and an array for as many task numbers as there are tasks,
- * NULL when there is one node only. */
+/* The node (dense) that a task's slots are on, as far as known; and an array for as many task numbers as there are
+ * tasks, NULL when there is one node only. */
 unsigned varve__roots_task_node(const struct varve_roots *roots, size_t task);
 uint32_t *varve__roots_task_list(struct varve_roots *roots);
 /* Visit every slot of one task. Any worker; each task once per pass. */

@@ -20,8 +20,8 @@
 
 enum root_kind { ROOT_SLOTS, ROOT_ARRAY, ROOT_SLAB, ROOT_HANDLES, ROOT_CALLBACK, ROOT_PINS };
 
-/* Notes of an array, a byte a line. Arrays grow while others store into them, so notes that were replaced stay until the
- * next pause is over. */
+/* Notes of an array, a byte a line. Arrays grow while others store into them, so notes that were replaced stay until
+ * the next pause is over. */
 struct root_lines {
   struct root_lines *next;    /* of those that were replaced */
   uint64_t collections;       /* when that was */
@@ -29,8 +29,8 @@ struct root_lines {
   uint8_t note[];
 };
 
-/* One registration. A line of words is noted when one of them may have been stored to since a collection last looked (A1);
- * tables whose stores nobody notes have `always`, and are looked at as a whole. */
+/* One registration. A line of words is noted when one of them may have been stored to since a collection last looked
+ * (A1); tables whose stores nobody notes have `always`, and are looked at as a whole. */
 struct root_table {
   varve_notes notes;      /* first: inline stores read it */
   uint8_t always;         /* a note that is set */
@@ -95,13 +95,14 @@ struct root_table *varve__root_table_new(varve_heap *heap, enum root_kind kind, 
 void varve__root_table_free(struct root_table *table);
 /* Find out which node its words are on. */
 void varve__root_locate(struct root_table *table);
-/* Are these evenly spaced words in order, outside the heap, and in no table yet? `status`: VARVE_ROOT, VARVE_OVERLAP. */
+/* Are these evenly spaced words in order, outside the heap, and in no table yet? `status`: VARVE_ROOT,
+ * VARVE_OVERLAP. */
 varve_status varve__root_check_words(struct varve_roots *roots, const struct root_table *table, varve_error *error);
 
 /* ---- notes.c ---- */
 
-/* Let stores into the table be noted, if the heap has ages and the table is tracked; its words are noted at first. To be
- * called again when it has moved or grown; others may be storing into it if it stays where it is. Under the lock.
+/* Let stores into the table be noted, if the heap has ages and the table is tracked; its words are noted at first. To
+ * be called again when it has moved or grown; others may be storing into it if it stays where it is. Under the lock.
  * False: no
  * memory; nothing happened. */
 bool varve__notes_open(struct root_table *table);

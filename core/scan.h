@@ -81,8 +81,8 @@ SCAN_INLINE void scan_both(const struct varve_layout_entry *layout, varve_word *
   scan_narrow_slots(layout, base, narrow, context);
 }
 
-SCAN_INLINE void scan_narrow_records(const struct varve_layout_entry *layout, varve_word *object, size_t from, size_t to,
-                                     scan_visit_fn *visit, scan_narrow_fn *narrow, void *context) {
+SCAN_INLINE void scan_narrow_records(const struct varve_layout_entry *layout, varve_word *object, size_t from,
+                                     size_t to, scan_visit_fn *visit, scan_narrow_fn *narrow, void *context) {
   for (size_t at = from; at + layout->stride <= to; at += layout->stride)
     scan_both(layout, object + at, visit, narrow, context);
 }
@@ -134,7 +134,8 @@ static inline bool scan_divisible(const struct varve_layout_entry *layout) {
   return kind == VARVE_LAYOUT_REF_ARRAY || kind == VARVE_LAYOUT_RECORDS;
 }
 
-/* Of a divisible object: the word with the first slot, or in which the first record starts; words that cannot be parted. */
+/* Of a divisible object: the word with the first slot, or in which the first record starts; words that cannot be
+ * parted. */
 static inline size_t scan_first(const struct varve_layout_entry *layout) {
   return layout->kind == VARVE__LAYOUT_NARROW_ARRAY ? layout->first / 2 : layout->first;
 }

@@ -2,9 +2,9 @@
 /* segment.h -- the memory of mark stacks: segments of 127 entries, a KiB each, from a pool that is reserved outside the
  * pause, and a work-stealing deque of full segments.
  *
- * Pool: one for each node. A stack of free segments; the head packs a 32-bit index and a 32-bit tag that changes with every pop, so that
- *   a pop that was overtaken fails (no ABA). Behind it, segments that were never used: they are taken in order of
- *   address, so that memory is touched only when a graph needs it. Any worker takes and gives.
+ * Pool: one for each node. A stack of free segments; the head packs a 32-bit index and a 32-bit tag that changes with
+ *   every pop, so that a pop that was overtaken fails (no ABA). Behind it, segments that were never used: they are
+ *   taken in order of address, so that memory is touched only when a graph needs it. Any worker takes and gives.
  * Deque: Chase and Lev, "Dynamic Circular Work-Stealing Deque" (SPAA 2005), in the C11 form of Le et al. (PPoPP
  *   2013) with sequentially consistent operations in place of fences. The ring never grows: it has room for every
  *   segment of the pool, so a push cannot fail. The owner pushes and pops at the bottom, thieves take from the top.

@@ -46,7 +46,9 @@ static void lay_out(struct varve_share *share, unsigned parts) {
 
 /* ---- what is on which node ---- */
 
-static unsigned node_of_region(const struct varve_heap *heap, uint32_t region) { return heap->space.regions[region].node; }
+static unsigned node_of_region(const struct varve_heap *heap, uint32_t region) {
+  return heap->space.regions[region].node;
+}
 
 static unsigned node_of_root(const struct varve_heap *heap, uint32_t task) {
   return varve__roots_task_node(heap->roots, task);

@@ -82,8 +82,8 @@ uint64_t varve__sizing_budget(const struct varve_heap *heap, uint64_t used);
 /* The pause is over but for the resume, at time `now`, and current.total_ns is known: learn what the cycle was like,
  * fit the limit, set the budget. */
 void varve__sizing_set_budget(struct varve_heap *heap, uint64_t now);
-/* Have so many external bytes been added since the last full collection that old garbage may own as much as the heap may
- * grow by? Any mutator, as a hint; exact in a pause. */
+/* Have so many external bytes been added since the last full collection that old garbage may own as much as the heap
+ * may grow by? Any mutator, as a hint; exact in a pause. */
 bool varve__sizing_external_is_due(const struct varve_heap *heap);
 /* After it, and after the policy may have shortened the budget: note what was decided in heap->current. */
 void varve__sizing_note(struct varve_heap *heap);

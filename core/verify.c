@@ -600,7 +600,8 @@ static void check_lists(struct varve_verifier *v) {
                          ull(v->flagged));
 }
 
-/* What listed objects reach survives a collection that does not take them, be they dead themselves. Not in the digest. */
+/* What listed objects reach survives a collection that does not take them, be they dead themselves. Not in the
+ * digest. */
 void varve__verify_listed(struct varve_verifier *v) {
   const struct varve_remembered *remembered = &v->heap->remembered;
   for (uint32_t i = 0; i < remembered->count; ++i)
@@ -676,8 +677,8 @@ static void report_mark(struct varve_verifier *v, uint32_t region, size_t line, 
          object ? varve__verify_place(v, object).text : "none in the region");
 }
 
-/* What is wrong with the bits of a line. Older blocks hold objects that have died since; of a large object only the first bit
- * is a mark. */
+/* What is wrong with the bits of a line. Older blocks hold objects that have died since; of a large object only the
+ * first bit is a mark. */
 static uint64_t wrong_bits(const struct varve_verifier *v, uint32_t block, size_t line, uint64_t bits) {
   uint64_t expected = v->expected[line], wrong = bits ^ expected;
   uint8_t kind = space_of(v)->blocks[block].kind;

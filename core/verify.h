@@ -15,7 +15,8 @@
 
 struct varve_snapshot {
   uint64_t objects, words, slots, digest; /* of what the roots reach */
-  uint64_t survivors; /* objects that the collection shall leave: of the range only what roots and remembered objects reach */
+  uint64_t survivors; /* objects that the collection shall leave: of the range only what roots and remembered objects
+                         reach */
 };
 
 struct varve_verifier;

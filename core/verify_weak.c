@@ -109,7 +109,8 @@ static void check_attached(struct varve_verifier *v) {
   for (uint32_t c = 0; c < final->count; ++c)
     for (uint32_t i = 0; i < VARVE__FINAL_ENTRIES && !v->failed; ++i) {
       const varve_word *slot = &final->chunks[c]->entry[i].object;
-      if (!test_bit(final->chunks[c]->attached, i) || !varve__verify_sound(v, slot, *slot, *slot & ~(varve_word)7)) continue;
+      if (!test_bit(final->chunks[c]->attached, i)) continue;
+      if (!varve__verify_sound(v, slot, *slot, *slot & ~(varve_word)7)) continue;
       if (v->mode == TRACE_AFTER && !space_of(v)->cut && !map_test(v, VISITED, *slot & ~(varve_word)7))
         varve__verify_damage(v, "finalizer %u: attached to %p, which is dead", c * VARVE__FINAL_ENTRIES + i,
                              (void *)(uintptr_t)*slot);
@@ -134,7 +135,8 @@ static void mix_slot(struct varve_verifier *v, const varve_word *slot, bool clea
   else if (cleared) varve__verify_mix_word(v, with);
   else if (v->mode == TRACE_AFTER && !space_of(v)->cut && !map_test(v, VISITED, *slot & ~(varve_word)7))
     varve__verify_damage(v, "%s +%td: a weak slot still refers to %p, which is dead",
-                         varve__verify_place(v, v->object).text, (const char *)slot - (const char *)v->object, (void *)(uintptr_t)*slot);
+                         varve__verify_place(v, v->object).text, (const char *)slot - (const char *)v->object,
+                         (void *)(uintptr_t)*slot);
   else varve__verify_mix_edge(v, *slot);
 }
 

@@ -216,8 +216,8 @@ void varve__workers_dismiss(struct varve_heap *heap, uint32_t helpers) {
 
 /* ---- starting and ending threads ---- */
 
-/* Blocked signals are inherited. Those that a fault raises are not blocked: a host's handler may explain a crash in one of
- * its functions. */
+/* Blocked signals are inherited. Those that a fault raises are not blocked: a host's handler may explain a crash in one
+ * of its functions. */
 static int create_thread(struct worker_slot *slot) {
   static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
   sigset_t all, before;

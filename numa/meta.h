@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* meta.h -- memory for the collector's own tables, counted, placed by node, and given back as a whole.
  *
- * Idea       One jemalloc arena for each node that allowed cores are near to (others share that of the first core), whose extents are mapped by our hooks on that node. The jemalloc is a copy
- *            with names of its own (varve_je_...), so the host's malloc stays the host's. Destroying the arenas gives
- *            everything back, also what nobody freed.
- *            Builds with VARVE_META_MALLOC (hosts that load the library at run time, sanitizers) take the memory
- *            from the host's malloc and keep it in one list per node, so that closing gives it back just the same.
+ * Idea       One jemalloc arena for each node that allowed cores are near to (others share that of the first core),
+ *            whose extents are mapped by our hooks on that node. The jemalloc is a copy with names of its own
+ *            (varve_je_...), so the host's malloc stays the host's. Destroying the arenas gives everything back, also
+ *            what nobody freed. Builds with VARVE_META_MALLOC (hosts that load the library at run time, sanitizers)
+ *            take the memory from the host's malloc and keep it in one list per node, so that closing gives it back
+ *            just the same.
  * Invariants M1 memory comes zeroed.
  *            M2 varve__meta_bytes is what is mapped now; what is freed loses its pages and stays mapped for reuse until
  *            close (malloc form: what is in use).

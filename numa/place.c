@@ -13,15 +13,9 @@
 #include <unistd.h>
 
 #include "core/base/check.h"
+#include "numa/kernel.h"
 
-#ifndef MADV_POPULATE_WRITE /* Linux 5.14; a stable number of the kernel's interface */
-#define MADV_POPULATE_WRITE 23
-#endif
-#define MAP_PAGES_2M (21 << 26) /* MAP_HUGE_2MB, which no header of the C library has */
-#define POLICY_PREFERRED 1       /* of the kernel's interface, like the numbers above, */
-#define POLICY_BIND 2            /* and this */
 #define RESERVE_BYTES ((uint64_t)256 << 20) /* of a node that memory is bound to; of a small one an eighth */
-#define NODE_BITS 1024u
 #define LONG_BITS (8 * sizeof(unsigned long))
 #define LOCATE_SAMPLES 16u
 #define LOCATE_MOST 512u /* pages asked about in one call */
@@ -58,20 +52,21 @@ void varve__place_release(void *base, size_t bytes) {
 
 static void name_node(const struct varve_topology *t, unsigned node, unsigned long *mask) {
   unsigned os_index = t->nodes[node].os_index;
-  if (os_index < NODE_BITS) mask[os_index / LONG_BITS] |= 1ul << os_index % LONG_BITS;
+  if (os_index < KERNEL_NODE_BITS) mask[os_index / LONG_BITS] |= 1ul << os_index % LONG_BITS;
 }
 
-/* "Preferred" by the system call itself: a full node spills over to those nearest to it. hwloc's form of it spills to those
- * nearest to the caller. Where memory is bound, nothing may come from elsewhere: all of our nodes are named, or the one. */
+/* "Preferred" by the system call itself: a full node spills over to those nearest to it. hwloc's form of it spills to
+ * those nearest to the caller. Where memory is bound, nothing may come from elsewhere: all of our nodes are named, or
+ * the one. */
 void varve__place_prefer(const struct varve_topology *t, void *base, size_t bytes, unsigned node, unsigned how) {
-  unsigned long mask[NODE_BITS / LONG_BITS] = {0};
+  unsigned long mask[KERNEL_NODE_BITS / LONG_BITS] = {0};
   bool bound = t->policy == VARVE__POLICY_BIND;
   if (!t->placed || node >= t->node_count) return;
   for (unsigned n = 0; n < t->node_count; ++n)
     if (n == node || (bound && !(how & PLACE_EXACT))) name_node(t, n, mask);
   size_t inside = (uintptr_t)base % page_bytes();
-  if (syscall(SYS_mbind, (char *)base - inside, bytes + inside, bound ? POLICY_BIND : POLICY_PREFERRED, mask,
-              (unsigned long)NODE_BITS + 1, 0u) != 0)
+  if (syscall(SYS_mbind, (char *)base - inside, bytes + inside, bound ? KERNEL_BIND : KERNEL_PREFERRED, mask,
+              (unsigned long)KERNEL_NODE_BITS + 1, 0u) != 0)
     count(t, &t->place->refused);
 }
 
@@ -82,23 +77,30 @@ static void touch(const struct varve_topology *t, char *base, size_t bytes) {
   count(t, &t->place->touched);
 }
 
-static bool take_pages(const struct varve_topology *t, void *base, size_t bytes) {
+/* False: errno says why. */
+static bool populate(void *base, size_t bytes) {
   int rc;
-  do rc = madvise(base, bytes, MADV_POPULATE_WRITE);
+  do rc = madvise(base, bytes, KERNEL_POPULATE_WRITE);
   while (rc != 0 && (errno == EINTR || errno == EAGAIN));
-  if (rc != 0 && errno == EINVAL) touch(t, base, bytes), rc = 0;
   return rc == 0;
+}
+
+static bool take_pages(const struct varve_topology *t, void *base, size_t bytes) {
+  if (populate(base, bytes)) return true;
+  if (errno != EINVAL) return false;
+  touch(t, base, bytes); /* the kernel does not know it */
+  return true;
 }
 
 /* ---- pages from the administrator's pool --------------------------------------------------------------------- */
 
 /* Pages come to a place of their own first, are populated there (P4), and replace the reservation as they are. */
 static void *map_explicit(const struct varve_topology *t, size_t bytes, unsigned node, unsigned how) {
-  int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_PAGES_2M;
+  int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | KERNEL_PAGES_2M;
   void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
   if (at == MAP_FAILED) return NULL;
   varve__place_prefer(t, at, bytes, node, how);
-  if (madvise(at, bytes, MADV_POPULATE_WRITE) == 0) return at;
+  if (populate(at, bytes)) return at;
   munmap(at, bytes);
   return NULL;
 }

@@ -6,8 +6,8 @@
  * Invariants P1 base and bytes are multiples of the page size; committed ranges lie inside one reservation.
  *            P2 a range whose commit failed is reserved again, with nothing behind it.
  *            P3 memory that was just committed reads as zero, also when the range was committed before.
- *            P4 explicit huge pages are always populated before anybody can touch them: a fault that finds the pool empty
- *               would kill the process.
+ *            P4 explicit huge pages are always populated before anybody can touch them: a fault that finds the pool
+ *               empty would kill the process.
  * Called by  regions/ for heap and side tables, meta.c for metadata. Any thread; different ranges at the same time.
  * Cost       a commit is two to six system calls; with populate about 45 us a MiB in huge pages, 300 in small ones.
  */
@@ -29,12 +29,12 @@ enum varve_place_how {
   PLACE_EXPLICIT = 8, /* take pages of 2 MiB from the administrator's pool; when it has none: as PLACE_HUGE. Base and
                          bytes are multiples of 2 MiB. Needs PLACE_POPULATE */
   PLACE_LOCK = 16,    /* lock in memory, if the process may */
-  PLACE_EXACT = 32    /* where memory is bound (numactl --membind): from this node and no other. The kernel ends the process
-                         when it cannot, so the caller has asked varve__place_has_room */
+  PLACE_EXACT = 32    /* where memory is bound (numactl --membind): from this node and no other. The kernel ends the
+                         process when it cannot, so the caller has asked varve__place_has_room */
 };
 
-/* Make a reserved range readable and writable, on node `node` (dense) when there is room; VARVE__NODES_MAX: on no node in
- * particular. `how`: flags of above.
+/* Make a reserved range readable and writable, on node `node` (dense) when there is room; VARVE__NODES_MAX: on no node
+ * in particular. `how`: flags of above.
  * @return false: the system refused, and the range is reserved as before. */
 bool varve__place_commit(const struct varve_topology *t, void *base, size_t bytes, unsigned node, unsigned how);
 
@@ -53,8 +53,8 @@ struct varve_location {
   bool outside;  /* some on a node that is not ours */
 };
 
-/* Ask the system, for 16 pages of the range, or for all (`each`), whether they are on `node`. When it does not tell, they
- * are. */
+/* Ask the system, for 16 pages of the range, or for all (`each`), whether they are on `node`. When it does not tell,
+ * they are. */
 struct varve_location varve__place_locate(const struct varve_topology *t, void *base, size_t bytes, unsigned node,
                                           bool each);
 

@@ -20,18 +20,13 @@
 #include <unistd.h>
 
 #include "numa/cgroup.h"
+#include "numa/kernel.h"
 
-#define POLICY_BITS 1024
-#define POLICY_WORDS (POLICY_BITS / (8 * sizeof(unsigned long)))
+#define POLICY_WORDS (KERNEL_NODE_BITS / (8 * sizeof(unsigned long)))
 #define KERNEL_CPUS (8 * CPU_SETSIZE) /* no kernel is built for more */
 #define DISTANCE_SELF 10
 #define DISTANCE_OTHER 20
 #define UNHEARD 0xff /* in node_by_os_cpu, while it is filled */
-
-/* The kernel's names, which no header of the C library has; they are its interface and never change. */
-enum { POLICY_PREFERRED = 1, POLICY_BIND = 2, POLICY_INTERLEAVE = 3, POLICY_PREFERRED_MANY = 5, POLICY_WEIGHTED = 6 };
-enum { POLICY_FLAGS = 0xff00, POLICY_RELATIVE = 1 << 14 }; /* beside the policy in one word */
-enum { ASK_POLICY = 0, ASK_ALLOWED = 1 << 2 };             /* what get_mempolicy shall tell */
 
 /* What load works with besides the result. The bitmaps hold the system's numbers. */
 struct load {
@@ -112,18 +107,18 @@ static hwloc_obj_t next_node(const struct load *l, hwloc_obj_t before) {
 /* Ask the kernel about the calling thread's memory. */
 static bool ask_kernel(int *mode, hwloc_bitmap_t out, unsigned long what) {
   unsigned long mask[POLICY_WORDS] = {0};
-  if (syscall(SYS_get_mempolicy, mode, mask, (unsigned long)POLICY_BITS, NULL, what) != 0) return false;
+  if (syscall(SYS_get_mempolicy, mode, mask, (unsigned long)KERNEL_NODE_BITS, NULL, what) != 0) return false;
   return hwloc_bitmap_from_ulongs(out, POLICY_WORDS, mask) == 0;
 }
 
 /* Does the policy name nodes? */
 static bool policy_names(int mode, enum varve_memory_policy *out) {
-  switch (mode & ~POLICY_FLAGS) {
-    case POLICY_INTERLEAVE:
-    case POLICY_WEIGHTED: *out = VARVE__POLICY_INTERLEAVE; return true;
-    case POLICY_BIND: *out = VARVE__POLICY_BIND; return true;
-    case POLICY_PREFERRED_MANY:
-    case POLICY_PREFERRED: *out = VARVE__POLICY_PREFERRED; return true;
+  switch (mode & ~KERNEL_POLICY_FLAGS) {
+    case KERNEL_INTERLEAVE:
+    case KERNEL_WEIGHTED: *out = VARVE__POLICY_INTERLEAVE; return true;
+    case KERNEL_BIND: *out = VARVE__POLICY_BIND; return true;
+    case KERNEL_PREFERRED_MANY:
+    case KERNEL_PREFERRED: *out = VARVE__POLICY_PREFERRED; return true;
     default: return false;
   }
 }
@@ -146,8 +141,8 @@ static void apply_policy(struct load *l) {
   int mode = 0;
   enum varve_memory_policy policy;
   hwloc_bitmap_t named = hwloc_bitmap_alloc();
-  if (named && ask_kernel(&mode, named, ASK_POLICY) && policy_names(mode, &policy)) {
-    if (mode & POLICY_RELATIVE) resolve_relative(named, l->nodes);
+  if (named && ask_kernel(&mode, named, KERNEL_ASK_POLICY) && policy_names(mode, &policy)) {
+    if (mode & KERNEL_POLICY_RELATIVE) resolve_relative(named, l->nodes);
     if (narrow(l->nodes, named)) l->out->policy = policy;
   }
   hwloc_bitmap_free(named);
@@ -167,7 +162,7 @@ static void limit_memory(struct load *l) {
 static void apply_system(struct load *l) {
   int mode = 0;
   hwloc_bitmap_t allowed = hwloc_bitmap_alloc();
-  if (allowed && ask_kernel(&mode, allowed, ASK_ALLOWED)) narrow(l->nodes, allowed);
+  if (allowed && ask_kernel(&mode, allowed, KERNEL_ASK_ALLOWED)) narrow(l->nodes, allowed);
   hwloc_bitmap_free(allowed);
   l->out->allowed_nodes = (unsigned)hwloc_bitmap_weight(l->nodes);
   limit_memory(l);

@@ -102,7 +102,8 @@ static bool commit_on(struct varve_space *space, uint32_t region, unsigned node)
 
 static struct varve_location locate(const struct varve_space *space, uint32_t region, unsigned node) {
   bool each = space->topology->policy == VARVE__POLICY_BIND;
-  return varve__place_locate(space->topology, (void *)space_region_address(space, region), VARVE__REGION_BYTES, node, each);
+  void *base = (void *)space_region_address(space, region);
+  return varve__place_locate(space->topology, base, VARVE__REGION_BYTES, node, each);
 }
 
 /* Is memory that was wanted on `node` good where it is, so that no other node need be tried? */

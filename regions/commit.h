@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* commit.h -- memory behind regions: UNCOMMITTED -> CHANGING -> FREE, and back.
  *
- * Which address  The lowest region without memory in a stripe of the node. A stripe is a row of regions that one node has
- *            claimed, so that what the kernel keeps per range of addresses (and it keeps a limited number) does not grow
- *            with every region.
- * Which node The wanted one is preferred, never demanded. After populating, the system is asked where the pages are. When
- *            they are elsewhere the node was full; the region is kept as memory of the node where it is and counted as
- *            spilled, unless it came from where this process shall not have memory, or from a last resort: then it goes
- *            back, and the next nearest node is tried.
- * Policies   bind: nothing comes from outside the nodes named. The kernel ends a process that it cannot serve so, so a node
- *            is asked first how much room it has, and a reserve is left; when none has room the region is refused.
+ * Which address  The lowest region without memory in a stripe of the node. A stripe is a row of regions that one node
+ *            has claimed, so that what the kernel keeps per range of addresses (and it keeps a limited number) does not
+ *            grow with every region.
+ * Which node The wanted one is preferred, never demanded. After populating, the system is asked where the pages are.
+ *            When they are elsewhere the node was full; the region is kept as memory of the node where it is and
+ *            counted as spilled, unless it came from where this process shall not have memory, or from a last resort:
+ *            then it goes back, and the next nearest node is tried.
+ * Policies   bind: nothing comes from outside the nodes named. The kernel ends a process that it cannot serve so, so a
+ *            node is asked first how much room it has, and a reserve is left; when none has room the region is refused.
  *            interleave: region i is wanted on node i mod n, whoever asks.
  * Lock       A CHANGING region belongs to the running thread that changes it; system calls are made without the lock.
  */

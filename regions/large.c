@@ -79,7 +79,8 @@ static bool is_takeable(const struct varve_space *space, struct run run, unsigne
 }
 
 /* The highest run that ends below `end` and has at most `most` regions to commit. */
-static struct run search_down(const struct varve_space *space, uint32_t end, uint32_t count, unsigned node, uint32_t most) {
+static struct run search_down(const struct varve_space *space, uint32_t end, uint32_t count, unsigned node,
+                              uint32_t most) {
   uint32_t uncommitted;
   for (struct run run = {end - count, count}; end >= count; --run.first) {
     if (is_takeable(space, run, node, &uncommitted) && uncommitted <= most) return run;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* space.c -- reservation, and the hand-out of regions and blocks (invariants R1-R6 in space.h). Where their memory comes
- * from is in commit.c.
+/* space.c -- reservation, and the hand-out of regions and blocks (invariants R1-R6 in space.h). Where their memory
+ * comes from is in commit.c.
  *
  * Called by mutators in their slow paths, concurrently, and by worker 0 in pauses. Regions change kind under the
  * lock, which is taken once per 2 MiB; single blocks are taken with one atomic operation.

@@ -170,7 +170,8 @@ struct varve_space {
 };
 
 /* Reserve; commits nothing. limit_bytes counts blocks and their share of the side tables; no more than most_bytes are
- * reserved, which has room for the limit and some regions; `how`: flags of place.h for regions. False: no address space. */
+ * reserved, which has room for the limit and some regions; `how`: flags of place.h for regions. False: no address
+ * space. */
 bool varve__space_open(struct varve_space *space, const struct varve_topology *topology, uint64_t limit_bytes,
                        uint64_t most_bytes, unsigned how);
 void varve__space_close(struct varve_space *space);
@@ -183,8 +184,8 @@ bool varve__space_populate(struct varve_space *space, unsigned node);
  * mutator; system calls are made outside the lock. @return the region; NO_REGION: nothing to give. */
 uint32_t varve__space_give_back(struct varve_space *space, uint32_t below, uint32_t keep);
 
-/* Take a whole region, preferably of the node; commits one when the node has none free. NO_REGION: the limit, or the system
- * refused. Any running mutator. The caller accounts for blocks. */
+/* Take a whole region, preferably of the node; commits one when the node has none free. NO_REGION: the limit, or the
+ * system refused. Any running mutator. The caller accounts for blocks. */
 uint32_t varve__space_take_region(struct varve_space *space, unsigned node, enum varve_region_kind kind);
 /* Take one free block of a SMALL region, in age order over the broken regions, then from a fresh one.
  * NO_BLOCK: none. The block's descriptor is set up. */

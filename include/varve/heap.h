@@ -9,8 +9,8 @@
 
 VARVE_BEGIN
 
-/** Reserve a heap's address space and populate its initial size: from 128 MiB on with all workers, for which threads are started;
- * otherwise it starts none.
+/** Reserve a heap's address space and populate its initial size: from 128 MiB on with all workers, for which threads
+ * are started; otherwise it starts none.
  *
  * @param options  NULL: defaults. The environment variable VARVE_OPTIONS is applied on top (not in a set-uid
  *                 process). Copied; may be freed afterwards.
@@ -34,8 +34,9 @@ VARVE_API varve_status varve_heap_destroy(varve_heap *heap);
  * nobody reads them while another thread is in it. Any thread. */
 VARVE_API const varve_options *varve_heap_options(const varve_heap *heap);
 
-/** Draw the machine as the heap sees it: nodes with their cores, memory and distances, what the heap has on them, what policy and
- * limits were found. Plain ASCII, at most 100 columns; one call of `line` for each line of text, without a newline.
+/** Draw the machine as the heap sees it: nodes with their cores, memory and distances, what the heap has on them, what
+ * policy and limits were found. Plain ASCII, at most 100 columns; one call of `line` for each line of text, without a
+ * newline.
  * @param heap  NULL: as a heap created by the calling thread would see it.
  * @return VARVE_OK; VARVE_ARGUMENT: no `line`; VARVE_METADATA: no memory to find out; VARVE_OPTION: heap is NULL and
  *         VARVE_OPTIONS, which may ask for hardware threads, is malformed.

@@ -101,8 +101,8 @@ typedef struct varve_layout_desc {
 
 /** Register a layout.
  * @param out the new id; written only on success.
- * @return VARVE_OK; VARVE_LAYOUT when the description contradicts itself (the detail says where), it has narrow slots and
- *         the heap was created without narrow=1, or 65535 layouts exist; VARVE_METADATA when no memory was left.
+ * @return VARVE_OK; VARVE_LAYOUT when the description contradicts itself (the detail says where), it has narrow slots
+ *         and the heap was created without narrow=1, or 65535 layouts exist; VARVE_METADATA when no memory was left.
  * @threads any; may block while a collection runs; moves nothing. */
 VARVE_API VARVE_MUST_USE varve_status varve_layout_register(varve_heap *heap, const varve_layout_desc *desc,
                                                             varve_layout *out, varve_error *error);

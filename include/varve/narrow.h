@@ -7,16 +7,16 @@
  *     +-----------------------+-------+
  *
  * A narrow word is a reference when narrow-tags has its tag and its index is that of an address in the heap. Index 0
- * never is, whatever the tag: so 0 is null, and with B = 4 there are sixteen nulls; words with other tags are the host's,
- * with all 32 - B bits. Tags survive every move.
+ * never is, whatever the tag: so 0 is null, and with B = 4 there are sixteen nulls; words with other tags are the
+ * host's, with all 32 - B bits. Tags survive every move.
  *
  * The heap's address range lies within reach of the index. It is twice heap-max and 32 MiB, or less where the index
- * reaches less; heap-max must leave 34 MiB of that (varve_heap_create refuses a larger one and says which would do): 1.97 GiB with
- * four tag bits and a granule of 8, twice as much with 16, and twice as much for each tag bit fewer.
+ * reaches less; heap-max must leave 34 MiB of that (varve_heap_create refuses a larger one and says which would do):
+ * 1.97 GiB with four tag bits and a granule of 8, twice as much with 16, and twice as much for each tag bit fewer.
  *
  * Where narrow words may be: slots that layouts name (layout.h), Ref arrays (root.h), and what trace functions and root
- * callbacks give to varve_visit_narrow. All roots of other kinds are 64-bit words, and both widths may refer to the same
- * object. Loads and stores are like those of store.h in all but width.
+ * callbacks give to varve_visit_narrow. All roots of other kinds are 64-bit words, and both widths may refer to the
+ * same object. Loads and stores are like those of store.h in all but width.
  */
 #ifndef VARVE_NARROW_H
 #define VARVE_NARROW_H
@@ -50,8 +50,8 @@ typedef struct varve_narrow_coding {
 VARVE_API varve_status varve_narrow_coding_of(const varve_heap *heap, unsigned compiled, varve_narrow_coding *out);
 
 /** Get a heap's coding.
- * @return VARVE_OK; VARVE_OPTION when the heap was created without narrow=1, or with another granule or other tag bits than
- *         the caller is compiled for (nothing is written then).
+ * @return VARVE_OK; VARVE_OPTION when the heap was created without narrow=1, or with another granule or other tag bits
+ *         than the caller is compiled for (nothing is written then).
  * @threads any. */
 static inline varve_status varve_narrow_coding_get(const varve_heap *heap, varve_narrow_coding *out) {
   return varve_narrow_coding_of(heap, VARVE_NARROW_COMPILED_, out);

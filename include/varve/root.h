@@ -163,7 +163,8 @@ typedef struct varve_ref_array {
   varve_word *base;       /* the first word */
   varve_narrow *narrow;   /* instead of base: the words are narrow ones (narrow.h), whatever slot_tags says; of an array
                              that has no words yet any address but NULL */
-  size_t stride;          /* bytes from one word to the next, a multiple of 8, at least 8; of narrow ones of 4, at least 4 */
+  size_t stride;          /* bytes from one word to the next, a multiple of 8, at least 8; of narrow ones of 4, at least
+                             4 */
   size_t count;           /* words */
   const uint64_t *bitmap; /* bit i set: word i is in use; NULL: all are; in host memory, read only in pauses */
   bool untracked;         /* true: written past the store interface as well, so always scanned */
@@ -171,8 +172,9 @@ typedef struct varve_ref_array {
 } varve_ref_array;
 
 /** Register a Ref array. Arrays of different strides or bases may interleave as long as no word is in two tables.
- * @return VARVE_OK; VARVE_ROOT when base, bitmap or stride are misaligned, base and narrow are both given, the words lie in
- *         the heap, or they are narrow and the heap was created without narrow=1; VARVE_OVERLAP; VARVE_METADATA. */
+ * @return VARVE_OK; VARVE_ROOT when base, bitmap or stride are misaligned, base and narrow are both given, the words
+ *         lie in the heap, or they are narrow and the heap was created without narrow=1; VARVE_OVERLAP;
+ *         VARVE_METADATA. */
 VARVE_API VARVE_MUST_USE varve_status varve_ref_array_add(varve_heap *heap, const varve_ref_array *array,
                                                           varve_refs **out, varve_error *error);
 /** The array moved or grew in host memory: replace base, count and bitmap at once. The words keep their values.

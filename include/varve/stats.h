@@ -9,7 +9,8 @@ VARVE_BEGIN
 
 #define VARVE_STATS_WORKERS 64 /* per-worker figures are kept for the first 64 workers */
 #define VARVE_PAUSE_BUCKETS 256
-#define VARVE_STATS_STEPS 4 /* distances that are told apart: the same node, the nearest other one, ..., and all farther */
+#define VARVE_STATS_STEPS 4 /* distances that are told apart: the same node, the nearest other one, ..., and all
+                               farther */
 
 typedef struct varve_worker_stats {
   uint64_t objects_marked;
@@ -21,7 +22,8 @@ typedef struct varve_worker_stats {
   uint64_t slots_fixed;
   uint64_t groups;         /* groups this worker slid */
   uint32_t node;           /* the one it ran on: an index for varve_node_stats_get */
-  uint64_t sampled, sampled_local;       /* of the objects it marked, about one in 64: how many, and how many lay on its node */
+  uint64_t sampled, sampled_local;       /* of the objects it marked, about one in 64: how many, and how many lay on its
+                                            node */
   uint64_t words_moved_local;            /* of words_moved: from its own node */
   uint64_t steals_by_steps[VARVE_STATS_STEPS]; /* of steals: how far the victim's node was */
 } varve_worker_stats;
@@ -34,16 +36,17 @@ typedef struct varve_collection_stats {
   uint32_t workers;
   uint64_t stop_ns, mark_ns, weak_ns, plan_ns, slide_ns, release_ns, total_ns; /* total: from request to resume */
   char slowest[32]; /* the mutator that stopped last; empty when there was no other */
-  uint64_t live_before, live_after; /* bytes in use before (allocated blocks), live object bytes after; what is older than the
-                                       epochs taken counts as it was when it was last collected */
+  uint64_t live_before, live_after; /* bytes in use before (allocated blocks), live object bytes after; what is older
+                                       than the epochs taken counts as it was when it was last collected */
   uint64_t range_before, survived;  /* the same for the epochs taken: bytes of blocks before, of live objects after */
   uint64_t remembered;              /* old objects that were looked at because they had been written to */
   uint64_t barriers;                /* stores before it that took the slow half of the barrier */
   uint64_t committed;               /* bytes of committed regions and their side tables after */
   uint64_t objects_marked, bytes_moved, bytes_fixed_in_place;
   uint64_t groups, splits;
-  /* Blocks with live objects that did not move, and why: too full to be worth it; held in place; so full together with the
-     others of their group that none would have come free, or too few to be worth the fix-up of the whole heap. When these
+  /* Blocks with live objects that did not move, and why: too full to be worth it; held in place; so full together with
+     the others of their group that none would have come free, or too few to be worth the fix-up of the whole heap. When
+     these
      are all, nothing moved and nothing was fixed. */
   uint64_t blocks_dense, blocks_pinned, blocks_gainless;
   uint64_t bytes_held;     /* free bytes in blocks_pinned, between what is alive there: what pins cost in memory */
@@ -91,8 +94,10 @@ typedef struct varve_node_stats {
   uint64_t bytes_in_use;      /* of them: blocks that hold objects or are owned by a mutator */
   uint64_t bytes_metadata;    /* the collector's own tables that are to be here: address space, with memory where it was
                                  needed; most are mark stacks for the largest graph that heap-max could hold */
-  uint64_t regions_spilled;   /* ever: regions that were wanted here and got their memory elsewhere, for the node was full */
-  uint64_t sampled, sampled_local;       /* objects marked by workers of this node, about one in 64; those that lay on it */
+  uint64_t regions_spilled;   /* ever: regions that were wanted here and got their memory elsewhere, for the node was
+                                 full */
+  uint64_t sampled, sampled_local;       /* objects marked by workers of this node, about one in 64; those that lay on
+                                            it */
   uint64_t words_moved, words_moved_local; /* copied by workers of this node; from memory of this node */
   uint64_t steals_by_steps[VARVE_STATS_STEPS]; /* by workers of this node; [0]: from workers of the same node */
 } varve_node_stats;

@@ -42,8 +42,8 @@ static inline void varve_barrier(varve_mutator *mutator, void *object, varve_wor
 #endif
 }
 
-/** Store a word into a slot of a published object. Relaxed; `object` is the one that contains the slot, untagged. Not for
- *  objects of immutable layouts. */
+/** Store a word into a slot of a published object. Relaxed; `object` is the one that contains the slot, untagged. Not
+ *  for objects of immutable layouts. */
 static inline void varve_store(varve_mutator *mutator, void *object, varve_word *slot, varve_word word) {
   varve_barrier(mutator, object, slot);
   __atomic_store_n(slot, word, __ATOMIC_RELAXED);
@@ -73,7 +73,8 @@ VARVE_API void varve_init_bulk(varve_mutator *mutator, void *object, varve_word 
 /* Ref words: atomic words in a Ref slab or a tracked Ref array (root.h); `refs` is the set the word lives in.
  * Loads acquire and stores release, so that an object written before it was published is seen whole. */
 
-/** The slow half of the note: the slot is beyond the extent of the set. It is no word of the set, so the process ends. */
+/** The slow half of the note: the slot is beyond the extent of the set. It is no word of the set, so the
+ *  process ends. */
 VARVE_API void varve_ref_note_slow(varve_refs *refs, const varve_word *slot) __attribute__((cold));
 
 /** Note that a word of the set is about to be written; before the store, so that a slow half could still see the word

@@ -6,8 +6,8 @@
  * and lets the world run again. What is reached is alive; what has died since the last collection is not met. Nothing
  * moves meanwhile and nothing is collected, but the calls are safepoints: before the world stands, objects may move.
  * Afterwards addresses hold until the caller's next safepoint. Memory: sixteen bytes for each live object and a 64th
- * of the heap, twice that with layouts of ephemerons, taken from the system and given back. Time: that of a full mark by
- * one thread that waits for each object to come from memory.
+ * of the heap, twice that with layouts of ephemerons, taken from the system and given back. Time: that of a full mark
+ * by one thread that waits for each object to come from memory.
  *
  * What keeps nothing alive is not met: weak slots, and values of ephemerons whose keys are not alive otherwise. The
  * objects of queued finalizers are alive, their root is "queue of finalizers".

@@ -133,8 +133,8 @@ struct pair {
   varve_word left, right, number;
 };
 
-/* `options` may be NULL; die when it does not work. With heap_initial given, nothing collects of itself before so much is in
- * use; 0: the default. */
+/* `options` may be NULL; die when it does not work. With heap_initial given, nothing collects of itself before so much
+ * is in use; 0: the default. */
 void host_open(struct host *host, uint64_t heap_max, uint64_t heap_initial, const char *options);
 void host_close(struct host *host);
 void host_collect(struct host *host);

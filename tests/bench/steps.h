@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* steps.h -- how many instructions a piece of code is, counted exactly: loops with and without it run under the processor's
- * trap flag. x86-64 only. */
+/* steps.h -- how many instructions a piece of code is, counted exactly: loops with and without it run under the
+ * processor's trap flag. x86-64 only. */
 #ifndef VARVE_BENCH_STEPS_H
 #define VARVE_BENCH_STEPS_H
 

@@ -5,9 +5,9 @@
  * with sixteen objects on average before each of them that nothing refers to; its leaves refer to old objects. "At
  * random" it is linked anew, so that neighbours in the graph are none in memory. The nurseries of some samples stay
  * alive; then a full collection makes room.
- * Limit: a raw loop, prefetching, that marks the same objects and then copies them together. One thread finds them, from the
- * root on; two divide them, and know beforehand where they are. Neither fixes references. It has every other nursery for
- * itself, so that both find the memory as the allocation left it.
+ * Limit: a raw loop, prefetching, that marks the same objects and then copies them together. One thread finds them,
+ * from the root on; two divide them, and know beforehand where they are. Neither fixes references. It has every other
+ * nursery for itself, so that both find the memory as the allocation left it.
  */
 #include <stdio.h>
 

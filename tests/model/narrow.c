@@ -13,11 +13,11 @@
  *
  *   narrow [--seed S] [--ops N] [--threads T] [--workers W] [--heap SIZE] [--options "a=1,b=2"]
  *
- * The seed, which may also come from VARVE_TEST_SEED, chooses tag bits and tags as well. Every thread has a graph of its own,
- * reached from a frame, from narrow Ref arrays of two kinds and from a callback; a shadow node for each object holds its slots,
- * as targets and tags or as words that are no reference. Objects carry the node's number. Now and then all of what is reachable
- * is compared. Besides, the threads pass notes, small objects that can be checked by themselves, through a narrow Ref array of
- * all.
+ * The seed, which may also come from VARVE_TEST_SEED, chooses tag bits and tags as well. Every thread has a graph of
+ * its own, reached from a frame, from narrow Ref arrays of two kinds and from a callback; a shadow node for each object
+ * holds its slots, as targets and tags or as words that are no reference. Objects carry the node's number. Now and then
+ * all of what is reachable is compared. Besides, the threads pass notes, small objects that can be checked by
+ * themselves, through a narrow Ref array of all.
  */
 #define _POSIX_C_SOURCE 200809L
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* test_ages.c -- collections of the newest epoch: what old objects of every layout refer to stays and is found again,
- * what nobody refers to goes, old garbage waits for a full collection; mediums in mixed regions; how epochs are numbered. */
+ * what nobody refers to goes, old garbage waits for a full collection; mediums in mixed regions; how epochs are
+ * numbered. */
 #include "../support/api.h"
 
 #include "core/heap.h"
@@ -536,7 +537,8 @@ static void numbers_run_out(void **state) {
   api_close(&api);
 }
 
-/* Any cut, any promise: what the policy does under stress. Old ones come to refer to new ones, and the other way about. */
+/* Any cut, any promise: what the policy does under stress. Old ones come to refer to new ones, and the other way
+ * about. */
 static void random_cuts(void **state) {
   struct api api;
   (void)state;

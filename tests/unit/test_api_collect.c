@@ -299,8 +299,8 @@ static void check_chain(varve_handle *chain, uint64_t count) {
   assert_int_equal(word, 0);
 }
 
-/* Two regions, one of them half taken by a large object: the other half is good for small ones, which are fixed, moved and
- * freed there, and make way when another large object wants it. */
+/* Two regions, one of them half taken by a large object: the other half is good for small ones, which are fixed, moved
+ * and freed there, and make way when another large object wants it. */
 static void small_objects_live_beside_large_ones(void **state) {
   varve_collection_stats stats;
   struct api api;

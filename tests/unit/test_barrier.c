@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* test_barrier.c -- stores that are remembered, and those that are not: the verifier names a forgotten barrier; heaps
- * that are asleep or have no ages list nothing; when there is no memory for lists, the next collection is full. Linked so
- * that the metadata arenas can be told to refuse. */
+ * that are asleep or have no ages list nothing; when there is no memory for lists, the next collection is full. Linked
+ * so that the metadata arenas can be told to refuse. */
 #define _POSIX_C_SOURCE 200809L
 #include <pthread.h>
 #include <stdio.h>

@@ -87,8 +87,9 @@ static void full_collections_come_again(void **state) {
   assert_false(varve__policy_choose(&yield, 100, 0, 150, 0, UINT64_MAX).full);
 }
 
-/* Everything young survives, for 336.8 us, and 29 blocks may be taken then: dearer than the mean. The last full collection
- * left 99 blocks in use, and the next one would leave 199, so twice its cost is what counts, for as much room. */
+/* Everything young survives, for 336.8 us, and 29 blocks may be taken then: dearer than the mean. The last full
+ * collection left 99 blocks in use, and the next one would leave 199, so twice its cost is what counts, for as much
+ * room. */
 static void full_ones_are_cheap_enough(void **state) {
   struct varve_yield yield = typical;
   (void)state;
@@ -101,7 +102,8 @@ static void full_ones_are_cheap_enough(void **state) {
 }
 
 /* The same, but a full one would cost 1 ms for 100 blocks. For each block allocated one of the old ones dies: it would
- * leave 100, and room for 129: 336.8 * 129 against 1010 * 30. With half of that 150 and 79: 336.8 * 79 against 1510 * 30. */
+ * leave 100, and room for 129: 336.8 * 129 against 1010 * 30. With half of that 150 and 79: 336.8 * 79 against 1510 *
+ * 30. */
 static void full_ones_free_what_is_old(void **state) {
   struct varve_yield yield = typical;
   (void)state;

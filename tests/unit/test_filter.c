@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* test_filter.c -- the filter for sparse tables lets every address of the range pass, at its ends too, and nothing that is
- * 4 GiB or more away. */
+/* test_filter.c -- the filter for sparse tables lets every address of the range pass, at its ends too, and nothing that
+ * is 4 GiB or more away. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

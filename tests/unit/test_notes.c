@@ -123,7 +123,8 @@ static void arrays_of_all_strides(void **state) {
   api_close(&api);
 }
 
-/* In an array with slot-tags, a word with another tag is no reference, whatever it looks like; or the other way about. */
+/* In an array with slot-tags, a word with another tag is no reference, whatever it looks like; or the other way
+ * about. */
 static void tags_say_what_refers(void **state) {
   struct api api;
   (void)state;

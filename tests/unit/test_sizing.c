@@ -86,8 +86,10 @@ static void square_root(void **state) {
   (void)state;
   assert_int_equal(varve__sizing_extra(&fast, 400 * MIB, 400 * MIB, 250), 400 * MIB);
   assert_int_equal(varve__sizing_extra(&fast, 400 * MIB, 400 * MIB, 640), 250 * MIB);
-  assert_int_equal(varve__sizing_extra(&fast, 100 * MIB, 100 * MIB, 1000), 100 * MIB); /* a quarter of live, half the growth */
-  assert_int_equal(varve__sizing_extra(&fast, 400 * MIB, 100 * MIB, 250), 200 * MIB);  /* young collections: less to save */
+  assert_int_equal(varve__sizing_extra(&fast, 100 * MIB, 100 * MIB, 1000), 100 * MIB); /* a quarter of live, half the
+                                                                                          growth */
+  assert_int_equal(varve__sizing_extra(&fast, 400 * MIB, 100 * MIB, 250), 200 * MIB);  /* young collections: less to
+                                                                                          save */
   faster.allocated *= 4; /* allocates four times as fast */
   assert_int_equal(varve__sizing_extra(&faster, 400 * MIB, 400 * MIB, 1000), 400 * MIB);
   faster.marked *= 4; /* and is collected four times as fast */
