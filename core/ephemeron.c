@@ -11,7 +11,7 @@
  * Races      Registrar: push, OR the flag into the key's byte, test the key's mark. Marker: set the mark, AND the
  *            flag out of the byte, look at what was there. Both are read-modify-writes of one byte: if the OR comes
  *            first the marker sees the flag and, by acquire, the push; if the AND does, the registrar sees the mark.
- *            An entry may fire twice, which marks nothing twice.
+ *            An entry may fire twice, which marks nothing twice. tests/spin/keyed.pml has every order.
  * Lists      only grow, so they are walked without a lock. Entries that have fired stay in them. There are at least
  *            twice as many lists as entries found by main marking, as many as the last pause had entries, and one
  *            for each four lines of the range, as far as the index goes.
