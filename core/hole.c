@@ -68,7 +68,7 @@ static void open_block(const struct varve_space *space, uint32_t block) {
     at = walk_find(bitmap, at, VARVE__BLOCK_WORDS, true);
   }
   space->blocks[block].top = VARVE__BLOCK_WORDS;
-  space->blocks[block].flags = BLOCK_HOLES;
+  __atomic_store_n(&space->blocks[block].flags, BLOCK_HOLES, __ATOMIC_RELAXED); /* others may be looking, too */
 }
 
 /* Nobody will remember what new objects there refer to. */

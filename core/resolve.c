@@ -72,7 +72,7 @@ static uint64_t find_small(struct resolver *r, uint32_t block, uint64_t address)
   if (m && m->in_hole && address >= m->head.cursor && address < m->tlab_end) return 0;
   if (!space_is_fresh(r->space, block)) {
     uint64_t object = find_marked(r, base, base + VARVE__BLOCK_BYTES, address);
-    bool filling = m && (r->space->blocks[block].flags & BLOCK_HOLES);
+    bool filling = m && (__atomic_load_n(&r->space->blocks[block].flags, __ATOMIC_RELAXED) & BLOCK_HOLES);
     return object || !filling ? object : find_in_hole(r, base, address);
   }
   uint64_t end = fresh_end(r, block);
