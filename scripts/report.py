@@ -24,6 +24,7 @@ def arguments():
     parser = argparse.ArgumentParser(formatter_class=argparse.RawDescriptionHelpFormatter, description=__doc__)
     parser.add_argument("--targets", help="what scripts/bench --json targets printed")
     parser.add_argument("--ages", help="what scripts/bench --json young barrier notes printed")
+    parser.add_argument("--features", help="what scripts/bench --json weak identity narrow printed")
     parser.add_argument("--numa", help="what scripts/numa wrote")
     parser.add_argument("--peers", help="what scripts/bench peers wrote")
     parser.add_argument("--notes", help="why we lose")
@@ -64,6 +65,13 @@ def ages_section(path):
     young, barrier, notes = (tables.markdown(targets.PLAIN_HEADER, targets.plain(lines, bench))
                              for bench in ("young", "barrier", "notes"))
     return texts.AGES.format(young=young, barrier=barrier, notes=notes)
+
+
+def features_section(path):
+    lines = targets.load(path)
+    weak, identity, narrow = (tables.markdown(targets.PLAIN_HEADER, targets.plain(lines, bench))
+                              for bench in ("weak", "identity", "narrow"))
+    return texts.FEATURES.format(weak=weak, identity=identity, narrow=narrow)
 
 
 def method(figures):
@@ -125,7 +133,8 @@ def page(given):
     notes = pathlib.Path(given.notes).read_text().strip() if given.notes else "No notes were given."
     unless_peers = "" if figures.cells else "Whole programs beside other collectors. "
     sections = [question(figures, aims), machine_section(figures), texts.REPRODUCE, targets_section(aims),
-                given.ages and ages_section(given.ages), given.numa and numa.section(numa.load(given.numa)),
+                given.ages and ages_section(given.ages), given.features and features_section(given.features),
+                given.numa and numa.section(numa.load(given.numa)),
                 *peers_sections(figures, given.plots), losses_section(figures, notes),
                 texts.NOT_MEASURED.format(unless_peers=unless_peers),
                 given.peers and texts.RAW.format(path=given.peers)]

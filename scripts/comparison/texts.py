@@ -29,8 +29,9 @@ REPRODUCE = """## How to reproduce
 ./scripts/bench peers              # the whole programs, for hours;  --quick: smaller, for minutes
 ./scripts/bench --json targets >targets.json
 ./scripts/bench --json young barrier notes >ages.json
+./scripts/bench --json weak identity narrow >features.json
 ./scripts/numa --out numa.json     # pages under policies of numactl, in virtual machines where there is one node only
-./scripts/report.py --targets targets.json --ages ages.json --numa numa.json --peers build/peers.jsonl --plots plots \\
+./scripts/report.py --targets targets.json --ages ages.json --features features.json --numa numa.json --peers build/peers.jsonl --plots plots \\
     --notes notes.md >BENCHMARKS.md
 ```"""
 
@@ -57,6 +58,20 @@ Ten million Ref words, of which one in eight refers to an object; some change be
 full one; "of it words": the same without what is marked and moved, against reading the noted lines.
 
 {notes}"""
+
+FEATURES = """## What an embedder can hold
+
+The time of the weak steps of a collection, by one worker, beside that of marking as many ordinary objects.
+
+{weak}
+
+A call each, and what holding adds to a collection.
+
+{identity}
+
+Binary trees whose children are references of 32 bits, against 64.
+
+{narrow}"""
 
 METHOD = """## Whole programs: method
 

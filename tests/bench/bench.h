@@ -163,5 +163,7 @@ void bench_notes(struct bench *bench);
 void bench_metadata(struct bench *bench);
 void bench_sizes(struct bench *bench);
 void bench_narrow(struct bench *bench);
+void bench_weak(struct bench *bench);
+void bench_identity(struct bench *bench);
 
 #endif

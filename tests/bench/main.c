@@ -32,6 +32,8 @@ static const struct {
   {"metadata", "side tables and other memory beside the heap", bench_metadata},
   {"sizes", "footprint and smallest limit", bench_sizes},
   {"narrow", "trees with narrow children", bench_narrow},
+  {"weak", "weak references, ephemerons, finalizers", bench_weak},
+  {"identity", "identity hashes, pins, searched stacks", bench_identity},
 };
 #define BENCHES (sizeof benches / sizeof *benches)
 
