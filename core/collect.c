@@ -40,38 +40,42 @@
 
 /* ---- the verifier's edges ---- */
 
-static void require_sound(struct varve_heap *heap, const char *edge, varve_status status, const varve_error *error) {
-  if (status == VARVE_OK) return;
-  varve__log(heap, 0, "collection %llu, %s: %s", (unsigned long long)heap->current.number, edge, error->detail);
-  varve__fatal(__FILE__, __LINE__, "collection %llu, %s: %s", (unsigned long long)heap->current.number, edge,
-               error->detail);
+/* @return false: the verifier has no memory to tell. */
+static bool is_sound(struct varve_heap *heap, const char *edge, varve_status status, const varve_error *error) {
+  if (status == VARVE_OK) return true;
+  const char *missing = status == VARVE_METADATA ? "not verified: " : "";
+  unsigned long long number = heap->current.number;
+  varve__log(heap, 0, "collection %llu, %s: %s%s", number, edge, missing, error->detail);
+  if (status == VARVE_METADATA) return false;
+  varve__fatal(__FILE__, __LINE__, "collection %llu, %s: %s", number, edge, error->detail);
 }
 
-static void verify_before(struct varve_heap *heap, struct varve_snapshot *snapshot) {
+/* @return is there a snapshot to compare with? */
+static bool verify_before(struct varve_heap *heap, struct varve_snapshot *snapshot) {
   varve_error error = {0};
-  if (!heap->options.verify && !heap->store_log) return;
-  require_sound(heap, "before marking", varve__verify_before(heap->verifier, snapshot, &error), &error);
-  if (heap->store_log)
-    require_sound(heap, "before marking", varve__verify_stores(heap->verifier, &error), &error);
+  if (!heap->options.verify && !heap->store_log) return false;
+  if (!is_sound(heap, "before marking", varve__verify_before(heap->verifier, snapshot, &error), &error)) return false;
+  if (heap->store_log && !heap->store_log_stale)
+    is_sound(heap, "before marking", varve__verify_stores(heap->verifier, &error), &error);
+  return true;
 }
 
 static void verify_marks(struct varve_heap *heap, const struct varve_snapshot *snapshot) {
   varve_error error = {0};
   if (heap->options.verify >= 2)
-    require_sound(heap, "after marking", varve__verify_marks(heap->verifier, snapshot, &error), &error);
+    is_sound(heap, "after marking", varve__verify_marks(heap->verifier, snapshot, &error), &error);
 }
 
 static void verify_plan(struct varve_heap *heap) {
   varve_error error = {0};
   if (heap->options.verify >= 2)
-    require_sound(heap, "after planning", varve__verify_plan(heap->verifier, &error), &error);
+    is_sound(heap, "after planning", varve__verify_plan(heap->verifier, &error), &error);
 }
 
 static void verify_after(struct varve_heap *heap, const struct varve_snapshot *snapshot) {
   varve_error error = {0};
   if (heap->options.verify)
-    require_sound(heap, "after the release", varve__verify_after(heap->verifier, snapshot, &error), &error);
-  if (heap->store_log) varve__verify_sync_stores(heap->verifier);
+    is_sound(heap, "after the release", varve__verify_after(heap->verifier, snapshot, &error), &error);
 }
 
 /* ---- phases ---- */
@@ -168,20 +172,21 @@ static void release(struct varve_heap *heap) {
 static void collect_stw(struct varve_heap *heap, bool emergency) {
   struct varve_snapshot snapshot = {0};
   varve_collection_stats *stats = &heap->current;
-  verify_before(heap, &snapshot);
+  bool watched = verify_before(heap, &snapshot);
   mark(heap);
-  verify_marks(heap, &snapshot);
+  if (watched) verify_marks(heap, &snapshot);
   uint64_t time = varve__clock_ns();
   plan(heap, emergency);
   stats->plan_ns = lap(&time);
-  verify_plan(heap);
+  if (watched) verify_plan(heap);
   lap(&time);
   slide(heap);
   varve__hooks_run(heap);
   stats->slide_ns = lap(&time);
   release(heap);
   stats->release_ns = lap(&time);
-  verify_after(heap, &snapshot);
+  if (watched) verify_after(heap, &snapshot);
+  if (heap->store_log) heap->store_log_stale = !varve__verify_sync_stores(heap->verifier);
 }
 
 static void report(struct varve_heap *heap) {

@@ -139,7 +139,7 @@ static bool reserve(struct varve__mutator *mutator, size_t capacity) {
 varve_status varve__stack_open(struct varve__mutator *mutator, const void *low, const void *high, varve_error *error) {
   uintptr_t from = (uintptr_t)low, to = (uintptr_t)high & ~(uintptr_t)7, here = (uintptr_t)__builtin_frame_address(0);
   if (!low && !high && !find_stack(&from, &to))
-    return varve__error(error, VARVE_ARGUMENT, "mutator %s: the system does not tell where its stack is",
+    return varve__error(error, VARVE_METADATA, "mutator %s: the system does not tell where its stack is",
                         mutator->name);
   if (here <= from || here >= to)
     return varve__error(error, VARVE_ARGUMENT, "mutator %s: it runs at %#llx, not on the stack from %#llx to %#llx",

@@ -121,13 +121,20 @@ static varve_status open_tables(struct varve_heap *heap, varve_error *error) {
   return VARVE_OK;
 }
 
-varve_status varve_heap_create(const varve_options *options, varve_heap **out, varve_error *error) {
-  if (!out) return varve__error(error, VARVE_ARGUMENT, "heap_create: out must not be null");
-  struct heap_memory *memory = varve__place_reserve(memory_bytes(), PAGE);
+/* Zeroed. NULL: no memory. */
+static struct heap_memory *take_memory(void) {
   struct varve_place_counters met = {0};
   struct varve_topology none = {.node_count = 1, .place = &met};
-  if (!memory || !varve__place_commit(&none, memory, memory_bytes(), 0, PLACE_POPULATE))
-    return varve__error(error, VARVE_METADATA, "no memory for a heap object");
+  void *memory = varve__place_reserve(memory_bytes(), PAGE);
+  if (!memory || varve__place_commit(&none, memory, memory_bytes(), 0, PLACE_POPULATE)) return memory;
+  varve__place_release(memory, memory_bytes());
+  return NULL;
+}
+
+varve_status varve_heap_create(const varve_options *options, varve_heap **out, varve_error *error) {
+  if (!out) return varve__error(error, VARVE_ARGUMENT, "heap_create: out must not be null");
+  struct heap_memory *memory = take_memory();
+  if (!memory) return varve__error(error, VARVE_METADATA, "no memory for a heap object");
   struct varve_heap *heap = &memory->heap;
   heap->topology = &memory->topology;
   varve_status status = copy_options(heap, options, error);

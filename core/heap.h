@@ -137,6 +137,7 @@ struct varve_heap {
   struct varve_final final;
   struct varve_verifier *verifier;
   char *store_log; /* NULL, or a mapping as large as the heap: what was stored through the interface */
+  bool store_log_stale; /* not all that has moved is in it */
   struct narrow narrow; /* at creation */
 
   /* safepoints: core/safepoint.h. One line, which a stop then waits for once */

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* mutator.c -- attach, detach, native state, and the wrong calls that can be seen cheaply. */
+#define _GNU_SOURCE /* syscall */
 #include "core/mutator.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "core/base/check.h"
 #include "core/conservative.h"
@@ -49,6 +53,12 @@ void varve__mutator_leave_region(struct varve__mutator *mutator) {
 
 bool varve__mutator_is_here(const struct varve__mutator *mutator) {
   return pthread_equal(mutator->thread, pthread_self()); /* no system call, unlike gettid */
+}
+
+static int thread_here(void) { return (int)syscall(SYS_gettid); }
+
+bool varve__mutator_is_gone(const struct varve__mutator *mutator) {
+  return syscall(SYS_tgkill, getpid(), mutator->os_thread, 0) != 0 && errno == ESRCH;
 }
 
 static void name_mutator(struct varve__mutator *mutator, const char *name, uint32_t serial) {
@@ -98,6 +108,7 @@ varve_status varve_mutator_attach(varve_heap *heap, const char *name, unsigned c
   mutator->head.heap = heap;
   mutator->head.store_log = heap->store_log ? heap->store_log - (char *)heap->space.base : 0;
   mutator->thread = pthread_self();
+  mutator->os_thread = thread_here();
   mutator->node = mutator->home = node;
   forget_tlab(mutator);
   mutator->head.limit = VARVE__EMPTY_LIMIT;
@@ -126,13 +137,18 @@ static void end_mutator(struct varve_heap *heap, struct varve__mutator *mutator)
   unlist_mutator(heap, mutator);
 }
 
+void varve__mutator_bury(struct varve__mutator *mutator) {
+  struct varve_heap *heap = mutator->head.heap;
+  end_mutator(heap, mutator);
+  free_mutator(heap, mutator);
+}
+
 void varve__mutators_forget_others(struct varve__mutator *self) {
   struct varve_heap *heap = self->head.heap;
+  self->os_thread = thread_here();
   for (struct varve__mutator *m = heap->mutators, *next; m; m = next) {
     next = m->next;
-    if (m == self) continue;
-    end_mutator(heap, m);
-    free_mutator(heap, m);
+    if (m != self) varve__mutator_bury(m);
   }
 }
 

@@ -54,6 +54,7 @@ struct varve__mutator {
   bool satisfied;                   /* its last own collection left room for what it wanted */
   bool took_all;                    /* and took all epochs */
   pthread_t thread;
+  int os_thread;                    /* the system's number of it */
   bool tells;                       /* it is in the callback after a collection (hooks.h) */
   struct varve_stack stack;
   struct varve__mutator *next;      /* in heap->mutators, under the registry lock */
@@ -78,8 +79,12 @@ bool varve__hole_open(struct varve__mutator *mutator, size_t size);
 void varve__mutator_retire(struct varve__mutator *mutator);
 /* Let others have the unused blocks of its open region. Owner, running or in detach. */
 void varve__mutator_leave_region(struct varve__mutator *mutator);
-/* In the child of a fork, world stopped: the others' threads are gone. */
+/* In the child of a fork, world stopped: the others' threads are gone, and our own has another number. */
 void varve__mutators_forget_others(struct varve__mutator *mutator);
+/* Has its thread ended? False also when another has its number by now. */
+bool varve__mutator_is_gone(const struct varve__mutator *mutator);
+/* Under the registry lock: detach one whose thread has ended. Its frames were on a stack that is no more. */
+void varve__mutator_bury(struct varve__mutator *mutator);
 /* Is the calling thread the attached one? */
 bool varve__mutator_is_here(const struct varve__mutator *mutator);
 

@@ -114,16 +114,38 @@ static struct varve__mutator *find_running(struct varve_heap *heap) {
   return NULL;
 }
 
+/* Say who has held up the stop for so long, and wait no more for threads that have ended. */
+static void name_late(struct varve_heap *heap, uint64_t waited_ns) {
+  double seconds = (double)waited_ns / 1e9;
+  for (struct varve__mutator *m = heap->mutators, *next; m; m = next) {
+    next = m->next;
+    if (atomic_load(&m->state) != MUTATOR_RUNNING) continue;
+    bool gone = varve__mutator_is_gone(m);
+    varve__log(heap, 0, "mutator %s %s for %.3g s: %s", m->name,
+               gone ? "has held up a stop" : "has reached no safepoint", seconds,
+               gone ? "its thread has ended without varve_detach, so it is detached" : "a stop waits for it");
+    if (gone) varve__mutator_bury(m);
+  }
+}
+
 /* Wait until nobody runs. @return the last one seen running; NULL when nobody was. */
-static struct varve__mutator *wait_for_arrivals(struct varve_heap *heap) {
+static struct varve__mutator *wait_for_arrivals(struct varve_heap *heap, uint64_t began) {
   struct varve__mutator *last = NULL, *running;
+  uint64_t patience = heap_setting(&heap->options.stop_warning) * UINT64_C(1000000), waited;
   uint32_t spins = 0;
   for (;;) {
     uint32_t arrivals = atomic_load(&heap->arrivals);
     if (!(running = find_running(heap))) return last;
     last = running;
-    if (spins++ < heap->options.spin) park_pause();
-    else varve__park_quietly(&heap->arrivals, &heap->stopper_sleeps, arrivals);
+    if (spins++ < heap->options.spin) {
+      park_pause();
+      continue;
+    }
+    varve__park_quietly_for(&heap->arrivals, &heap->stopper_sleeps, arrivals, patience);
+    if (!patience || (waited = varve__clock_ns() - began) < patience) continue;
+    name_late(heap, waited);
+    last = NULL; /* it may be gone */
+    patience *= 2;
   }
 }
 
@@ -152,7 +174,7 @@ static void stop_world(struct varve__mutator *self) {
   make_room(heap);
   atomic_fetch_add(&heap->stop, 1);
   poke_all(heap, self);
-  struct varve__mutator *last = wait_for_arrivals(heap);
+  struct varve__mutator *last = wait_for_arrivals(heap, begin);
   memset(&heap->current, 0, sizeof heap->current);
   heap->current.stop_ns = varve__clock_ns() - begin;
   if (last) memcpy(heap->current.slowest, last->name, sizeof last->name);

@@ -33,7 +33,8 @@ struct varve_verifier {
   bool weak;            /* the heap has weak layouts or finalizers */
   bool queue;           /* while object is NULL: the slot is a finalizer's */
   varve_error *error;
-  bool failed;
+  bool failed;          /* damage was found, */
+  bool starved;         /* or there was no memory to look for it */
   struct varve_snapshot now;
   size_t task;          /* while object is NULL: the root task */
   varve_object *object; /* whose slots are being visited */
@@ -79,12 +80,18 @@ static inline uint8_t kind_of(const struct varve_verifier *v, uint32_t region) {
   return space_kind(space_of(v), region);
 }
 
-static inline varve_status result(const struct varve_verifier *v) { return v->failed ? VARVE_CORRUPT : VARVE_OK; }
+static inline varve_status result(const struct varve_verifier *v) {
+  if (!v->failed) return VARVE_OK;
+  return v->starved ? VARVE_METADATA : VARVE_CORRUPT;
+}
 
 typedef void object_fn(struct varve_verifier *v, varve_object *object, uint64_t words);
 
 /* Note the first damage of a run; later ones are mostly its consequences. */
 void varve__verify_damage(struct varve_verifier *v, const char *format, ...)
+    __attribute__((format(printf, 2, 3), cold));
+/* The same, but nothing is known to be wrong: the verifier has no memory to go on. */
+void varve__verify_starve(struct varve_verifier *v, const char *format, ...)
     __attribute__((format(printf, 2, 3), cold));
 /* How messages call an object. */
 struct place varve__verify_place(const struct varve_verifier *v, const varve_object *object);

@@ -78,15 +78,27 @@ void varve__verifier_close(struct varve_verifier *v) {
 /* ---- saying what is wrong ---------------------------------------------------------------------------------- */
 
 /* Only the first damage is told; later ones are mostly its consequences. */
-void varve__verify_damage(struct varve_verifier *v, const char *format, ...) {
+static void tell(struct varve_verifier *v, bool starved, const char *format, va_list arguments) {
+  char text[sizeof v->error->detail];
   if (v->failed) return;
   v->failed = true;
-  char text[sizeof v->error->detail];
+  v->starved = starved;
+  vsnprintf(text, sizeof text, format, arguments);
+  varve__error(v->error, result(v), "%s", text);
+}
+
+void varve__verify_damage(struct varve_verifier *v, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
-  vsnprintf(text, sizeof text, format, arguments);
+  tell(v, false, format, arguments);
   va_end(arguments);
-  varve__error(v->error, VARVE_CORRUPT, "%s", text);
+}
+
+void varve__verify_starve(struct varve_verifier *v, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  tell(v, true, format, arguments);
+  va_end(arguments);
 }
 
 struct place varve__verify_place(const struct varve_verifier *v, const varve_object *object) {
@@ -115,7 +127,7 @@ static struct place slot_place(const struct varve_verifier *v, const void *slot)
 
 void varve__verify_begin(struct varve_verifier *v, varve_error *error) {
   v->error = error;
-  v->failed = false;
+  v->failed = v->starved = false;
   v->object = NULL;
   v->queue = false;
   v->depth = 0;
@@ -144,7 +156,7 @@ static bool open_maps(struct varve_verifier *v, uint32_t region) {
   uint64_t *maps = map_of(v, STARTS, region);
   if (v->committed[region]) memset(maps, 0, 2 * MAP_WORDS * sizeof(uint64_t)); /* the others are written as a whole */
   else v->committed[region] = varve__place_commit(v->heap->topology, maps, bytes, heap_home(v->heap), 0);
-  if (!v->committed[region]) varve__verify_damage(v, "the verifier has no memory for its maps of region %u", region);
+  if (!v->committed[region]) varve__verify_starve(v, "the verifier has no memory for its maps of region %u", region);
   v->present[region] = v->committed[region];
   return v->present[region];
 }
@@ -346,7 +358,7 @@ static bool make_room(struct varve_verifier *v, void *list, size_t count, size_t
   if (count < *room) return true;
   void *piece = (uint64_t *)list + *room;
   if (!varve__place_commit(v->heap->topology, piece, STACK_PIECE * sizeof(uint64_t), heap_home(v->heap), 0)) {
-    varve__verify_damage(v, "the verifier has no memory for a list of %zu objects", count);
+    varve__verify_starve(v, "the verifier has no memory for a list of %zu objects", count);
     return false;
   }
   *room += STACK_PIECE;
@@ -642,7 +654,7 @@ varve_status varve__verify_before(struct varve_verifier *v, struct varve_snapsho
   uint64_t survivors = !v->failed && v->weak ? varve__verify_foretell(v) : 0;
   trace(v);
   *out = v->now;
-  if (v->failed) return VARVE_CORRUPT;
+  if (v->failed) return result(v);
   varve__verify_stacks(v);
   if (v->weak) varve__verify_copy(v, KEPT, VISITED);
   else if (space_of(v)->cut) varve__verify_listed(v);
@@ -833,7 +845,7 @@ static void compare(struct varve_verifier *v, const struct varve_snapshot *befor
 varve_status varve__verify_after(struct varve_verifier *v, const struct varve_snapshot *before, varve_error *error) {
   open_trace(v, TRACE_AFTER, error);
   trace(v);
-  if (v->failed) return VARVE_CORRUPT;
+  if (v->failed) return result(v);
   compare(v, before);
   if (!v->failed) varve__verify_derived(v);
   v->exact = !space_of(v)->cut;
@@ -901,9 +913,10 @@ static void copy_to_log(struct varve_verifier *v, varve_object *object, uint64_t
   memcpy(v->heap->store_log + ((uintptr_t)object - space_of(v)->base), object, words * 8);
 }
 
-void varve__verify_sync_stores(struct varve_verifier *v) {
+bool varve__verify_sync_stores(struct varve_verifier *v) {
   varve__verify_begin(v, NULL);
-  if (!v->heap->store_log) return;
+  if (!v->heap->store_log) return true;
   parse(v);
   varve__verify_each(v, STARTS, copy_to_log);
+  return !v->failed;
 }

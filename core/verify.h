@@ -24,7 +24,8 @@ struct varve_verifier *varve__verifier_open(varve_heap *heap); /* NULL: no addre
 void varve__verifier_close(struct varve_verifier *verifier);
 
 /* All of these: world stopped, worker 0. They fill `error` with VARVE_CORRUPT and the damage (root table or object,
- * slot, word found, what is wrong) and return it, or VARVE_OK. */
+ * slot, word found, what is wrong) and return it; or with VARVE_METADATA, when there is no memory to find out; or
+ * return VARVE_OK. */
 
 /* Trace from the roots: every reference leads to a parsable object start inside an allocated block, every header has
  * a registered layout and a possible size, no slot holds the poison pattern. Fills the snapshot. */
@@ -45,8 +46,9 @@ varve_status varve__verify_after(struct varve_verifier *verifier, const struct v
 /* With a store log, after the trace of this pause: every slot of every reachable object holds what was last stored
  * through the store interface. */
 varve_status varve__verify_stores(struct varve_verifier *verifier, varve_error *error);
-/* With a store log, after a collection: copy the words of all objects into the log, for they have moved. */
-void varve__verify_sync_stores(struct varve_verifier *verifier);
+/* With a store log, after a collection: copy the words of all objects into the log, for they have moved. False: there
+ * was no memory to find them all. */
+bool varve__verify_sync_stores(struct varve_verifier *verifier);
 /* varve_verify between collections: trace, and tables against each other. */
 varve_status varve__verify_heap(struct varve_verifier *verifier, varve_error *error);
 

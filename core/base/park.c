@@ -7,6 +7,7 @@
 #include <linux/futex.h>
 #include <stddef.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 void varve__park_sleep(_Atomic uint32_t *word, uint32_t value) {
@@ -20,6 +21,14 @@ void varve__park_wake(_Atomic uint32_t *word, int count) {
 void varve__park_quietly(_Atomic uint32_t *word, _Atomic uint32_t *sleepers, uint32_t value) {
   atomic_fetch_add(sleepers, 1);
   if (atomic_load(word) == value) varve__park_sleep(word, value);
+  atomic_fetch_sub(sleepers, 1);
+}
+
+void varve__park_quietly_for(_Atomic uint32_t *word, _Atomic uint32_t *sleepers, uint32_t value, uint64_t ns) {
+  struct timespec most = {.tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u)};
+  atomic_fetch_add(sleepers, 1);
+  if (atomic_load(word) == value)
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, ns ? &most : NULL, NULL, 0);
   atomic_fetch_sub(sleepers, 1);
 }
 

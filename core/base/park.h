@@ -31,6 +31,8 @@ void varve__park_wake(_Atomic uint32_t *word, int count);
 
 /* A quiet word: sleep while *word == value; may return early. Acquire: pairs with the changer's release. */
 void varve__park_quietly(_Atomic uint32_t *word, _Atomic uint32_t *sleepers, uint32_t value);
+/* The same, for so many nanoseconds at most; 0: as long as it takes. */
+void varve__park_quietly_for(_Atomic uint32_t *word, _Atomic uint32_t *sleepers, uint32_t value, uint64_t ns);
 /* A quiet word: wait while *word == value, spinning `spin` times before sleeping. Acquire, likewise.
  * @return the new value. */
 uint32_t varve__park_while(_Atomic uint32_t *word, _Atomic uint32_t *sleepers, uint32_t value, uint32_t spin);

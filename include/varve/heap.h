@@ -101,7 +101,8 @@ VARVE_API varve_status varve_collect_newest(varve_mutator *mutator);
 VARVE_API varve_status varve_heap_make_immortal(varve_mutator *mutator, varve_error *error);
 
 /** Stop the world and verify the whole heap: roots, objects, slots, tables. Works in every build.
- * @return VARVE_OK, or VARVE_CORRUPT with the first damage named in the detail (object, slot, target).
+ * @return VARVE_OK; VARVE_CORRUPT with the first damage named in the detail (object, slot, target); VARVE_METADATA when
+ *         there was no memory to find out; VARVE_THREAD when the mutator is native, or of another thread.
  * @threads the mutator's own; blocks; moves nothing. */
 VARVE_API varve_status varve_verify(varve_mutator *mutator, varve_error *error);
 

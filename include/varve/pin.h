@@ -88,8 +88,9 @@ VARVE_API varve_status varve_unpin(varve_mutator *mutator, const void *object);
  *
  * Costs: address space for one word a word of the stack, at most 64 MiB; a pause reads the stacks, and sorts what it
  * finds.
- * @return VARVE_OK; VARVE_ARGUMENT when the caller's stack is not between the two; VARVE_METADATA; VARVE_THREAD when
- *         the mutator is native or of another thread.
+ * @return VARVE_OK; VARVE_ARGUMENT when the caller's stack is not between the two; VARVE_METADATA when there is no
+ *         memory for what is found, or the system has none to tell where the stack is; VARVE_THREAD when the mutator is
+ *         native or of another thread.
  * @threads the mutator's own, running. Makes system calls. Neither collects nor moves objects. */
 VARVE_API VARVE_MUST_USE varve_status varve_mutator_conservative(varve_mutator *mutator, const void *low,
                                                                  const void *high, varve_error *error);

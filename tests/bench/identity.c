@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* identity.c -- what it costs to hold on to an object: identity hashes, pins, stacks that are searched; a call each, and
- * what they add to a collection.
+/* identity.c -- what it costs to hold on to an object: identity hashes, pins, stacks that are searched; a call each,
+ * and what they add to a collection.
  */
 #include "bench.h"
 
@@ -120,7 +120,8 @@ struct stack_figures {
 
 static __attribute__((noinline)) double with_deep_stack(struct host *host, varve_word array, size_t count) {
   volatile uintptr_t words[(size_t)1 << 15]; /* a quarter of a MiB, every fourth a reference */
-  for (size_t i = 0; i < sizeof words / sizeof *words; ++i) words[i] = i % 4 ? i : (uintptr_t)element(array, i * 7 % count);
+  for (size_t i = 0; i < sizeof words / sizeof *words; ++i)
+    words[i] = i % 4 ? i : (uintptr_t)element(array, i * 7 % count);
   double ms = collection_ms(host);
   escape((const void *)words);
   return ms;

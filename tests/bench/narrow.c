@@ -94,7 +94,8 @@ struct figures {
 /* All blocks move once. */
 static void measure_tree(bool narrow, unsigned depth, struct figures *figures) {
   struct grove grove;
-  open_grove(&grove, narrow, ((uint64_t)128 << depth) + (8 << 20), narrow ? "workers=1,narrow=1,ages=0" : "workers=1,ages=0");
+  open_grove(&grove, narrow, ((uint64_t)128 << depth) + (8 << 20),
+             narrow ? "workers=1,narrow=1,ages=0" : "workers=1,ages=0");
   {
     VARVE_FRAME(f, grove.host.me, tree);
     f.tree = make(&grove, depth);

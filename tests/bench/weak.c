@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* weak.c -- what weak references, ephemerons, finalizers and cleaners add to a collection: the time of its weak steps, by
- * one worker, for so many of them. Each figure's limit is the time to mark as many ordinary objects, which lie in memory
- * in the order in which an array refers to them.
+/* weak.c -- what weak references, ephemerons, finalizers and cleaners add to a collection: the time of its weak steps,
+ * by one worker, for so many of them. Each figure's limit is the time to mark as many ordinary objects, which lie in
+ * memory in the order in which an array refers to them.
  */
 #include "bench.h"
 
@@ -80,8 +80,8 @@ static void set_entry(struct scene *scene, varve_word table, size_t i, varve_wor
 }
 
 static varve_word new_table(struct scene *scene) {
-  return varve_tag(host_alloc(&scene->host, scene->table, sizeof(struct table) + scene->count * sizeof(varve_ephemeron)),
-                   0);
+  size_t bytes = sizeof(struct table) + scene->count * sizeof(varve_ephemeron);
+  return varve_tag(host_alloc(&scene->host, scene->table, bytes), 0);
 }
 
 static void measure_table(struct scene *scene, struct lives *times) {

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/* test_late.c -- threads that hold up a stop: they are named in the log, again and again; those that have ended are detached. */
+#define _GNU_SOURCE 1
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "support/api.h"
+
+#define LINES 32u
+#define BUSY_LINES 4u
+
+/* What the log was told. Written while one thread waits in a stop. */
+static char lines[LINES][200];
+static _Atomic unsigned line_count;
+static _Atomic bool attached, enough;
+
+static void note_line(void *context, int level, const char *line) {
+  (void)context, (void)level;
+  unsigned n = atomic_fetch_add(&line_count, 1);
+  if (n < LINES) snprintf(lines[n], sizeof lines[n], "%s", line);
+  if (n + 1 == BUSY_LINES) atomic_store(&enough, true);
+}
+
+static void open_noting(struct api *api, uint32_t milliseconds) {
+  varve_options options;
+  varve_options_init(&options);
+  options.heap_max = 16 << 20;
+  options.workers = 1;
+  options.spin = 10;
+  options.stop_warning = milliseconds;
+  options.log = note_line;
+  atomic_store(&line_count, 0);
+  atomic_store(&attached, false);
+  atomic_store(&enough, false);
+  api_open_options(api, &options);
+}
+
+static void attach_here(varve_heap *heap, const char *name, varve_mutator **me) {
+  if (varve_mutator_attach(heap, name, 0, me, NULL) != VARVE_OK) abort();
+  atomic_store(&attached, true);
+}
+
+/* Reaches no safepoint before the log has said so some times. */
+static void *be_busy(void *context) {
+  varve_mutator *me;
+  attach_here(((struct api *)context)->heap, "busy", &me);
+  while (!atomic_load(&enough)) continue;
+  varve_poll(me);
+  return (void *)(uintptr_t)varve_detach(me);
+}
+
+/* Ends with a frame on a stack that is gone then, and a TLAB. */
+static void *vanish(void *context) {
+  struct api *api = context;
+  varve_mutator *me;
+  struct {
+    varve_frame head;
+    varve_word slot;
+  } frame = {.slot = 0};
+  attach_here(api->heap, "gone", &me);
+  varve_frame_push(me, &frame.head, 1);
+  frame.slot = varve_tag(varve_alloc(me, api->data, 100), 0);
+  return NULL;
+}
+
+static pthread_t start(struct api *api, void *(*body)(void *)) {
+  pthread_t thread;
+  assert_int_equal(pthread_create(&thread, NULL, body, api), 0);
+  while (!atomic_load(&attached)) continue;
+  return thread;
+}
+
+static void a_busy_thread_is_named_again_and_again(void **state) {
+  (void)state;
+  struct api api;
+  void *left;
+  open_noting(&api, 10);
+  pthread_t thread = start(&api, be_busy);
+  api_collect(&api, NULL);
+  assert_int_equal(varve_native_enter(api.me), VARVE_OK);
+  pthread_join(thread, &left);
+  assert_int_equal(varve_native_leave(api.me), VARVE_OK);
+  assert_int_equal((uintptr_t)left, VARVE_OK);
+  assert_true(line_count >= BUSY_LINES);
+  for (unsigned i = 0; i < BUSY_LINES; ++i) {
+    static const char start_of_line[] = "mutator busy has reached no safepoint for ";
+    assert_int_equal(strncmp(lines[i], start_of_line, sizeof start_of_line - 1), 0);
+    assert_true(strtod(lines[i] + sizeof start_of_line - 1, NULL) >= 0.00999 * (1 << i)); /* the gaps grow */
+  }
+  api_sound(&api);
+  api_close(&api);
+}
+
+static void a_thread_that_has_ended_is_detached(void **state) {
+  (void)state;
+  struct api api;
+  varve_collection_stats stats;
+  open_noting(&api, 20);
+  for (unsigned times = 1; times <= 3; ++times) {
+    atomic_store(&attached, false);
+    pthread_join(start(&api, vanish), NULL);
+    api_collect(&api, &stats);
+    assert_int_equal(line_count, times);
+    assert_non_null(strstr(lines[times - 1], "mutator gone"));
+    assert_non_null(strstr(lines[times - 1], "ended without varve_detach"));
+    assert_int_equal(stats.live_after, 0);
+    api_sound(&api);
+  }
+  api_close(&api); /* nobody is attached any more */
+}
+
+/* Holds up a stop for a while. */
+static void *be_slow(void *context) {
+  varve_mutator *me;
+  attach_here(((struct api *)context)->heap, "slow", &me);
+  nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+  varve_poll(me);
+  return (void *)(uintptr_t)varve_detach(me);
+}
+
+static void zero_says_nothing(void **state) {
+  (void)state;
+  struct api api;
+  open_noting(&api, 1);
+  assert_int_equal(varve_heap_set(api.heap, "stop-warning=0", NULL), VARVE_OK);
+  pthread_t thread = start(&api, be_slow);
+  api_collect(&api, NULL);
+  pthread_join(thread, NULL);
+  assert_int_equal(line_count, 0);
+  api_close(&api);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_busy_thread_is_named_again_and_again),
+      cmocka_unit_test(a_thread_that_has_ended_is_detached),
+      cmocka_unit_test(zero_says_nothing),
+  };
+  return cmocka_run_group_tests_name("late", tests, NULL, NULL);
+}
