@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* verifier.h -- the verifier from the inside, shared by verify.c, verify_weak.c and verify_plan.c. */
+/* verifier.h -- the verifier from the inside, shared by verify.c, which is what others ask for, and the files that look
+ * at one thing each.
+ */
 #ifndef VARVE_CORE_VERIFIER_H
 #define VARVE_CORE_VERIFIER_H
 
@@ -66,6 +68,11 @@ static inline bool map_test(const struct varve_verifier *v, enum map map, uint64
   return v->present[region] && (map_of(v, map, region)[word / 64] >> word % 64 & 1);
 }
 
+static inline void map_set(const struct varve_verifier *v, enum map map, uint64_t address) {
+  size_t word = space_word(space_of(v), address) % VARVE__REGION_WORDS;
+  map_of(v, map, space_region(space_of(v), address))[word / 64] |= (uint64_t)1 << word % 64;
+}
+
 /* The first set bit in [from, to); `to`: none. */
 static inline size_t next_bit(const uint64_t *bits, size_t from, size_t to) {
   while (from < to) {
@@ -95,8 +102,22 @@ void varve__verify_starve(struct varve_verifier *v, const char *format, ...)
     __attribute__((format(printf, 2, 3), cold));
 /* How messages call an object. */
 struct place varve__verify_place(const struct varve_verifier *v, const varve_object *object);
-/* Every object of a map, in address order, until damage is found. */
+/* Begin a run that reports to `error`. */
+void varve__verify_begin(struct varve_verifier *v, varve_error *error);
+/* Where the visited slot is: in an object, at an offset; or in a root table. */
+struct place varve__verify_slot_place(const struct varve_verifier *v, const void *slot);
+
+/* ---- verify_parse.c ---- */
+
+/* Give every region its maps, and fill STARTS. */
+void varve__verify_parse(struct varve_verifier *v);
+/* Every object of a map, in address order, until damage is found; those within words [from, to) of a region. */
 void varve__verify_each(struct varve_verifier *v, enum map map, object_fn *visit);
+void varve__verify_each_in(struct varve_verifier *v, enum map map, uint32_t region, size_t from, size_t to,
+                           object_fn *visit);
+
+/* ---- verify_trace.c ---- */
+
 /* Is the word, in the slot, sound? If its target has not been visited, visit it; its slots are for
  * varve__verify_drain. The slot is the v->object's, or a finalizer's. */
 void varve__verify_reach(struct varve_verifier *v, const varve_word *slot, varve_word word);
@@ -110,6 +131,24 @@ void varve__verify_listed(struct varve_verifier *v);
 /* Into the digest: a word that is no reference; one that is. */
 void varve__verify_mix_word(struct varve_verifier *v, varve_word word);
 void varve__verify_mix_edge(struct varve_verifier *v, varve_word word);
+/* What roots and trace functions give, slot by slot. */
+typedef void slot_fn(struct varve_verifier *v, varve_word *slot, uint32_t tags);
+typedef void narrow_fn(struct varve_verifier *v, varve_narrow *slot);
+void varve__verify_each_slot(struct varve_verifier *v, varve_word *base, size_t stride, size_t count,
+                             const uint64_t *bitmap, bool ref, slot_fn *visit);
+void varve__verify_each_narrow(struct varve_verifier *v, varve_narrow *base, size_t stride, size_t count,
+                               const uint64_t *bitmap, narrow_fn *visit);
+/* The verifier's visitor for both: slots are visited as those of the object, or root task, that is at hand. */
+struct varve_visitor varve__verify_visitor(struct varve_verifier *v);
+
+/* ---- verify_tables.c ---- */
+
+/* Remembered objects say that they are listed, and are. */
+void varve__verify_lists(struct varve_verifier *v);
+/* Bits are set for exactly (v->exact), or at least, the words of what has been visited; adds up v->now. */
+void varve__verify_all_marks(struct varve_verifier *v);
+/* Descriptors and counters say what is there. */
+void varve__verify_tables(struct varve_verifier *v);
 
 /* ---- verify_weak.c ---- */
 
@@ -119,10 +158,10 @@ uint64_t varve__verify_foretell(struct varve_verifier *v);
 void varve__verify_weak(struct varve_verifier *v);
 void varve__verify_copy(struct varve_verifier *v, enum map from, enum map to);
 
-/* verify_hash.c: identity hashes against the map of starts. */
+/* ---- verify_hash.c ---- */
+
+/* Identity hashes against the map of starts. */
 void varve__verify_hashes(struct varve_verifier *v);
-/* Begin a run that reports to `error`. */
-void varve__verify_begin(struct varve_verifier *v, varve_error *error);
 
 /* ---- verify_pin.c ---- */
 
