@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "machine.h"
+#include "lisp.h"
+#include "op.h"
 
 struct program { /* the body of a lambda that is being compiled */
   varve_word *constants; /* a list, the newest first */
@@ -255,8 +256,7 @@ bool special_forms(struct lisp *l) {
   VARVE_FRAME(f, l->me, symbol);
   for (uint32_t i = 0; i < sizeof specials / sizeof *specials; ++i) {
     f.symbol = intern(l, specials[i].name, strlen(specials[i].name));
-    if (!f.symbol || !define_global(l, f.symbol, UNSPECIFIED)) return false;
-    AS(symbol, f.symbol)->role = ROLE_SPECIAL + i;
+    if (!f.symbol || !define_global(l, f.symbol, UNSPECIFIED, ROLE_SPECIAL + i)) return false;
   }
   return true;
 }

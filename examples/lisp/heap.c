@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* heap.c -- layouts, roots, allocation and errors; see heap.h for the rules. */
-#include "heap.h"
-
+/* heap.c -- layouts, roots, allocation and errors; see lisp.h for the rules. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "table.h"
+#include "lisp.h"
 
 /* ---- layouts: where the references of each type are ------------------------------------------------------------ */
 
@@ -41,13 +39,6 @@ static const varve_layout_desc descriptions[TYPE_COUNT] = {
                     .weak = {.when = VARVE_WEAK_AFTER, .cleared = DEAD}},
 };
 
-enum type type_of(const struct lisp *l, varve_word w) {
-  if (is_pair(w)) return PAIR;
-  enum type type = (w & 7) == TAG_OBJECT ? PAIR : TYPE_COUNT;
-  while (type < TYPE_COUNT && !is(l, w, type)) ++type;
-  return type;
-}
-
 /* ---- life of the interpreter ----------------------------------------------------------------------------------- */
 
 /* A root callback: the machine's stack is host memory that is written without any ceremony, and a collection visits the
@@ -75,6 +66,7 @@ static bool first_objects(struct lisp *l) {
   l->root[ROOT_GLOBALS] = NIL;
   fail(l, 0, "out of memory");
   if (!(l->root[ROOT_OUT_OF_MEMORY] = l->root[ROOT_ERROR])) return false;
+  l->root[ROOT_ERROR] = 0;
   if (!symbols_grow(l, 1024) || !(l->root[ROOT_FINALIZERS] = table_new(l, false, true))) return false;
   for (int i = ROOT_QUOTE; i < ROOT_COUNT; ++i)
     if (!(l->root[i] = intern(l, names[i - ROOT_QUOTE], strlen(names[i - ROOT_QUOTE])))) return false;
@@ -140,7 +132,7 @@ varve_word list_to_vector(struct lisp *l, varve_word list) {
   VARVE_FRAME(f, l->me, list, vector);
   f.list = list;
   long length = list_length(list), i = 0;
-  if (length < 0) return wrong_type(l, list, "a list");
+  if (length < 0) return fail(l, list, "expected a list, got");
   if (!(f.vector = vector_new(l, (size_t)length, NIL))) return 0;
   struct vector *v = AS(vector, f.vector);
   for (list = f.list; is_pair(list); list = cdr(list)) varve_init(l->me, v, &v->item[i++], car(list));
@@ -198,10 +190,6 @@ varve_word fail(struct lisp *l, varve_word irritant, const char *format, ...) {
   varve_init(l->me, c, &c->irritants, f.irritants);
   l->root[ROOT_ERROR] = varve_tag(c, TAG_OBJECT); /* a root outside the heap: a plain store */
   return 0;
-}
-
-varve_word wrong_type(struct lisp *l, varve_word irritant, const char *wanted) {
-  return fail(l, irritant, "expected %s, got", wanted);
 }
 
 /* The collector has done what it could, and says no. Everything is still there; when the machine has unwound to a

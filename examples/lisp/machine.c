@@ -6,9 +6,10 @@
  * high the stack is, and after one LOAD derives them anew from the stack. Every call makes an environment: that is the
  * safepoint that each loop of a program reaches; code that did not allocate would have to varve_poll.
  */
-#include "machine.h"
-
 #include <string.h>
+
+#include "lisp.h"
+#include "op.h"
 
 #define SAVE() (l->sp = sp)
 #define LOAD() \
@@ -39,16 +40,6 @@ static bool gather(struct lisp *l, size_t count) {
     if (!(f.rest = cons(l, l->sp[-1], f.rest))) return false;
   *l->sp++ = f.rest;
   return true;
-}
-
-static varve_word call_primitive(struct lisp *l, const struct primitive *is, size_t count) {
-  varve_word *argument = l->sp - count;
-  if (VARVE_UNLIKELY(count < is->least || count > is->most))
-    return wrong_count(l, argument[-1], is->least, is->most > is->least, count);
-  l->who = is->name;
-  varve_word result = is->fn(l, argument, count);
-  l->who = NULL;
-  return result;
 }
 
 /* Make the environment of a call whose arguments are on top of the stack. */
@@ -144,7 +135,7 @@ call:
       }
       case OP_DEFINE:
         SAVE();
-        if (!define_global(l, constant[word >> 8], sp[-1])) goto raise;
+        if (!define_global(l, constant[word >> 8], sp[-1], ROLE_VARIABLE)) goto raise;
         LOAD();
         sp[-1] = constant[word >> 8];
         break;

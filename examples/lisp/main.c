@@ -7,15 +7,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "machine.h"
-#include "text.h"
+#include "lisp.h"
 
 static varve_word evaluate(struct lisp *l, varve_word form) {
   varve_word procedure = compile(l, form); /* straight into the next call, which roots it: no frame is needed */
   return procedure ? machine_call(l, procedure, NIL) : 0;
 }
 
-varve_word run_source(struct lisp *l, struct source *s, bool echo) {
+static varve_word run_source(struct lisp *l, struct source *s, bool echo) {
   for (varve_word w; (w = read_datum(l, s)) != END_OF_FILE;) {
     if (!w || !(w = evaluate(l, w))) return 0;
     if (echo && w != UNSPECIFIED) print(l, stdout, w, true), putchar('\n');
@@ -38,8 +37,8 @@ varve_word load_file(struct lisp *l, const char *path) {
     --l->depth;
   }
   if (!result && !l->exiting && !before) fprintf(stderr, "%s:%d: ", name, s.start);
-  source_close(&s);
-  free(name);
+  if (s.file) fclose(s.file);
+  free(s.line), free(name);
   return result;
 }
 

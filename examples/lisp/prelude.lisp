@@ -13,7 +13,6 @@
       (list '%define (car head) (cons 'lambda (cons (cdr head) rest)))
       (if (null? rest) (list '%define head #f) (cons '%define (cons head rest)))))
 
-(define (pair? x) (eq? (type-of x) 'pair))
 (define (cadr x) (car (cdr x)))
 (define (cddr x) (cdr (cdr x)))
 (define (caar x) (car (car x)))
@@ -197,8 +196,12 @@
     (let loop ((i 0) (list list))
       (if (null? list) s (begin (string-set! s i (car list)) (loop (+ i 1) (cdr list)))))))
 (define string=? equal?)
-(define (number->string n) (display->string n))
+(define (number->string n) (->string n))
+(define (write->string x) (->string x #t))
 
 (define (table-count table) (length (table->list table)))
 (define (table-keys table) (map1 car (table->list table)))
 (define (table-update! table key f default) (table-set! table key (f (table-ref table key default))))
+
+(define (gc-stats)
+  (map cons '(collections bytes-allocated bytes-in-use bytes-moved pause-total-ns pause-max-ns) (%gc-stats)))

@@ -1,146 +1,141 @@
 /* SPDX-License-Identifier: MIT */
-/* primitives.c -- procedures written in C. Arguments are slots of the machine's stack: rooted, and corrected when objects
- * move, so `a[0]` may be read after a safepoint, and what was read out of it before may not be used.
+/* primitives.c -- procedures written in C; the table at the end says what arguments each of them takes.
+ *
+ * Arguments are slots of the machine's stack: rooted, and corrected when objects move. So a[0] may be read after a
+ * safepoint, and an address that was read out of it before may not be used.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "machine.h"
-#include "table.h"
-#include "text.h"
+#include "lisp.h"
+#include "op.h"
 
 #define PRIMITIVE(name) static varve_word name(struct lisp *l, varve_word *a, size_t n)
-#define NEED(condition, index, wanted) \
-  if (VARVE_UNLIKELY(!(condition))) return wrong_type(l, a[index], wanted)
-#define UNUSED (void)l, (void)a, (void)n
+#define SIMPLE(name, ...) PRIMITIVE(name) { return (void)l, (void)a, (void)n, __VA_ARGS__; }
 
 static char *bytes(varve_word string) { return AS(string, string)->byte; }
 static size_t length_of(varve_word string) { return AS(string, string)->length; }
-static bool is_index(varve_word w, size_t end) { return is_fixnum(w) && (uint64_t)fixnum_value(w) < end; }
+static bool is_reference(varve_word w) { return (w & 7) == TAG_OBJECT || is_pair(w); }
+
+/* ---- what arguments there may be: a letter each; | before optional ones, * after one that may come again ------------ */
+
+static const char *mismatch(struct lisp *l, char kind, varve_word w) {
+  switch (kind) {
+    case 'p': return is_pair(w) ? NULL : "a pair";
+    case 'l': return list_length(w) >= 0 ? NULL : "a list";
+    case 'y': return is(l, w, SYMBOL) ? NULL : "a symbol";
+    case 's': return is(l, w, STRING) ? NULL : "a string";
+    case 'v': return is(l, w, VECTOR) ? NULL : "a vector";
+    case 't': return is(l, w, TABLE) ? NULL : "a table";
+    case 'w': return is(l, w, WEAK_BOX) ? NULL : "a weak box";
+    case 'e': return is(l, w, CONDITION) ? NULL : "an error";
+    case 'c': return is_character(w) ? NULL : "a character";
+    case 'n': return is_fixnum(w) ? NULL : "a fixnum";
+    case 'i': return is_fixnum(w) && fixnum_value(w) >= 0 ? NULL : "an index";
+    case 'o': return is_reference(w) ? NULL : "an object";
+    default: return NULL;
+  }
+}
+
+varve_word call_primitive(struct lisp *l, const struct primitive *is, size_t count) {
+  varve_word *a = l->sp - count, result = 0;
+  const char *kind = is->arguments, *wanted = NULL;
+  l->who = is->name;
+  for (size_t i = 0; i < count && !wanted; ++i) {
+    kind += *kind == '|';
+    if (!*kind) return fail(l, 0, "too many arguments: %zu", count);
+    if ((wanted = mismatch(l, *kind, a[i]))) fail(l, a[i], "expected %s, got", wanted);
+    kind += kind[1] == '*' ? 0 : 1;
+  }
+  if (wanted) return 0;
+  result = *kind && *kind != '|' && kind[1] != '*' ? fail(l, 0, "too few arguments: %zu", count) : is->fn(l, a, count);
+  l->who = NULL;
+  return result;
+}
 
 /* ---- pairs, symbols, procedures -------------------------------------------------------------------------------- */
 
-PRIMITIVE(p_cons) { return UNUSED, cons(l, a[0], a[1]); }
-PRIMITIVE(p_car) { UNUSED; NEED(is_pair(a[0]), 0, "a pair"); return car(a[0]); }
-PRIMITIVE(p_cdr) { UNUSED; NEED(is_pair(a[0]), 0, "a pair"); return cdr(a[0]); }
-PRIMITIVE(p_eq) { return UNUSED, boolean(a[0] == a[1]); }
-PRIMITIVE(p_equal) { return UNUSED, boolean(is_equal(l, a[0], a[1])); }
-PRIMITIVE(p_is_null) { return UNUSED, boolean(a[0] == NIL); }
-PRIMITIVE(p_not) { return UNUSED, boolean(a[0] == FALSE); }
-PRIMITIVE(p_reverse) { UNUSED; NEED(list_length(a[0]) >= 0, 0, "a list"); return list_reverse(l, a[0]); }
-PRIMITIVE(p_length) { UNUSED; NEED(list_length(a[0]) >= 0, 0, "a list"); return fixnum(list_length(a[0])); }
+SIMPLE(p_cons, cons(l, a[0], a[1]))
+SIMPLE(p_car, car(a[0]))
+SIMPLE(p_cdr, cdr(a[0]))
+SIMPLE(p_set_car, varve_store(l->me, pair(a[0]), &pair(a[0])->car, a[1]), UNSPECIFIED)
+SIMPLE(p_set_cdr, varve_store(l->me, pair(a[0]), &pair(a[0])->cdr, a[1]), UNSPECIFIED)
+SIMPLE(p_eq, boolean(a[0] == a[1]))
+SIMPLE(p_equal, boolean(is_equal(l, a[0], a[1])))
+SIMPLE(p_is_null, boolean(a[0] == NIL))
+SIMPLE(p_is_pair, boolean(is_pair(a[0])))
+SIMPLE(p_not, boolean(a[0] == FALSE))
+SIMPLE(p_reverse, list_reverse(l, a[0]))
+SIMPLE(p_length, fixnum(list_length(a[0])))
+SIMPLE(p_symbol_to_string, AS(symbol, a[0])->name)
+SIMPLE(p_gensym, symbol_new(l, "g", 1))
+SIMPLE(p_make_macro, define_global(l, a[0], a[1], ROLE_MACRO) ? a[0] : 0)
+SIMPLE(p_apply, machine_tail_call(l, a, a[0], a[1]))
 
-PRIMITIVE(p_set_car) {
-  UNUSED;
-  NEED(is_pair(a[0]), 0, "a pair");
-  return varve_store(l->me, pair(a[0]), &pair(a[0])->car, a[1]), UNSPECIFIED;
-}
-PRIMITIVE(p_set_cdr) {
-  UNUSED;
-  NEED(is_pair(a[0]), 0, "a pair");
-  return varve_store(l->me, pair(a[0]), &pair(a[0])->cdr, a[1]), UNSPECIFIED;
-}
-
-/* The name of a value's type as Varve knows it from the layout, or of an immediate. */
-PRIMITIVE(p_type_of) {
-  UNUSED;
-  const char *name = is_fixnum(a[0])                    ? "fixnum"
-                     : is_character(a[0])               ? "character"
-                     : a[0] == TRUE || a[0] == FALSE    ? "boolean"
-                     : type_of(l, a[0]) == TYPE_COUNT   ? "constant"
-                     : varve_layout_name(l->heap, varve_object_layout(varve_untag(a[0])));
-  return intern(l, name, strlen(name));
-}
-
-PRIMITIVE(p_symbol_to_string) { UNUSED; NEED(is(l, a[0], SYMBOL), 0, "a symbol"); return AS(symbol, a[0])->name; }
-
-/* The bytes of an object may move while intern allocates: they are copied out first. */
-PRIMITIVE(p_string_to_symbol) {
-  UNUSED;
-  NEED(is(l, a[0], STRING) && length_of(a[0]) < 256, 0, "a string of at most 255 bytes");
-  char name[256];
-  memcpy(name, bytes(a[0]), length_of(a[0]));
-  return intern(l, name, length_of(a[0]));
-}
-
-PRIMITIVE(p_gensym) {
-  UNUSED;
-  char name[32];
-  int length = snprintf(name, sizeof name, "g%llu", (unsigned long long)++l->gensyms);
-  return symbol_new(l, name, (size_t)length);
-}
-
-PRIMITIVE(p_make_macro) { /* (%macro! name expander) */
-  UNUSED;
-  NEED(is(l, a[0], SYMBOL), 0, "a symbol");
-  if (!define_global(l, a[0], a[1])) return 0;
-  AS(symbol, a[0])->role = ROLE_MACRO;
-  return a[0];
-}
-
-PRIMITIVE(p_apply) { UNUSED; NEED(list_length(a[1]) >= 0, 1, "a list"); return machine_tail_call(l, a, a[0], a[1]); }
 PRIMITIVE(p_eval) {
-  UNUSED;
+  l->who = NULL; /* what is wrong with the form is not eval's matter */
   varve_word procedure = compile(l, a[0]);
-  return procedure ? machine_tail_call(l, a, procedure, NIL) : 0;
+  return (void)n, procedure ? machine_tail_call(l, a, procedure, NIL) : 0;
 }
 
-/* ---- numbers --------------------------------------------------------------------------------------------------- */
+PRIMITIVE(p_type_of) {
+  const char *name = is_fixnum(a[0])                     ? "fixnum"
+                     : is_character(a[0])                ? "character"
+                     : a[0] == TRUE || a[0] == FALSE     ? "boolean"
+                     : !is_reference(a[0])               ? "constant"
+                     : varve_layout_name(l->heap, varve_object_layout(varve_untag(a[0])));
+  return (void)n, intern(l, name, strlen(name));
+}
 
-/* Fixnums of 61 bits; what does not fit raises an error. */
+PRIMITIVE(p_string_to_symbol) {
+  char name[256]; /* the bytes of an object may move while intern allocates, so they are copied out first */
+  size_t length = length_of(a[0]);
+  if (length > sizeof name) return fail(l, a[0], "a name is too long:");
+  memcpy(name, bytes(a[0]), length);
+  return (void)n, intern(l, name, length);
+}
+
+/* ---- numbers: fixnums of 61 bits; what does not fit raises an error ----------------------------------------------- */
+
 static varve_word in_range(struct lisp *l, bool overflow, int64_t n) {
   return overflow || n > FIXNUM_MAX || n < FIXNUM_MIN ? fail(l, 0, "integer overflow") : fixnum(n);
 }
 
-#define FOLD(name, first, builtin)                                        \
-  PRIMITIVE(name) {                                                       \
-    int64_t sum = first;                                                  \
-    bool overflow = false;                                                \
-    for (size_t i = 0; i < n; ++i) {                                      \
-      NEED(is_fixnum(a[i]), i, "a fixnum");                               \
-      overflow |= builtin(sum, fixnum_value(a[i]), &sum);                 \
-    }                                                                     \
-    return in_range(l, overflow, sum);                                    \
+#define FOLD(name, first, start, builtin)                                                                   \
+  PRIMITIVE(name) {                                                                                         \
+    int64_t result = first;                                                                                 \
+    bool overflow = false;                                                                                  \
+    for (size_t i = start; i < n; ++i) overflow |= builtin(result, fixnum_value(a[i]), &result);            \
+    return in_range(l, overflow, result);                                                                   \
   }
-FOLD(p_add, 0, __builtin_add_overflow)
-FOLD(p_multiply, 1, __builtin_mul_overflow)
+FOLD(p_add, 0, 0, __builtin_add_overflow)
+FOLD(p_multiply, 1, 0, __builtin_mul_overflow)
+FOLD(p_subtract, n > 1 ? fixnum_value(a[0]) : 0, n > 1, __builtin_sub_overflow)
 
-PRIMITIVE(p_subtract) {
-  for (size_t i = 0; i < n; ++i) NEED(is_fixnum(a[i]), i, "a fixnum");
-  int64_t rest = n == 1 ? 0 : fixnum_value(a[0]);
-  bool overflow = false;
-  for (size_t i = n > 1; i < n; ++i) overflow |= __builtin_sub_overflow(rest, fixnum_value(a[i]), &rest);
-  return in_range(l, overflow, rest);
-}
-
-#define COMPARE(name, relation)                                           \
-  PRIMITIVE(name) {                                                       \
-    for (size_t i = 0; i < n; ++i) NEED(is_fixnum(a[i]), i, "a fixnum");  \
-    for (size_t i = 1; i < n; ++i)                                        \
-      if (!((int64_t)a[i - 1] relation (int64_t)a[i])) return FALSE;      \
-    return TRUE;                                                          \
+#define COMPARE(name, relation)                                                                             \
+  PRIMITIVE(name) {                                                                                         \
+    bool holds = true;                                                                                      \
+    for (size_t i = 1; i < n; ++i) holds &= (int64_t)a[i - 1] relation (int64_t)a[i];                       \
+    return (void)l, boolean(holds);                                                                         \
   }
 COMPARE(p_less, <)
 COMPARE(p_greater, >)
 COMPARE(p_equals, ==)
 
-#define DIVIDE(name, operator)                                                               \
-  PRIMITIVE(name) {                                                                          \
-    UNUSED;                                                                                  \
-    for (size_t i = 0; i < 2; ++i) NEED(is_fixnum(a[i]), i, "a fixnum");                     \
-    if (a[1] == fixnum(0)) return fail(l, a[0], "division by zero:");                        \
-    return in_range(l, false, fixnum_value(a[0]) operator fixnum_value(a[1]));               \
-  }
-DIVIDE(p_quotient, /)
-DIVIDE(p_remainder, %)
+#define DIVIDE(x, operator) a[1] == fixnum(0) ? fail(l, a[0], "division by zero:") \
+                                              : in_range(l, false, fixnum_value(a[0]) operator fixnum_value(a[1]))
+SIMPLE(p_quotient, DIVIDE(x, /))
+SIMPLE(p_remainder, DIVIDE(x, %))
 
-/* ---- strings and characters ------------------------------------------------------------------------------------ */
+/* ---- strings, characters, vectors ------------------------------------------------------------------------------ */
+
+static bool in_bounds(struct lisp *l, varve_word index, size_t end) {
+  return (uint64_t)fixnum_value(index) < end || fail(l, index, "an index is out of range:");
+}
 
 PRIMITIVE(p_make_string) {
-  NEED(is_fixnum(a[0]) && fixnum_value(a[0]) >= 0, 0, "a length");
-  NEED(n < 2 || is_character(a[1]), 1, "a character");
   varve_word s = string_new(l, NULL, (size_t)fixnum_value(a[0]));
   if (s) memset(bytes(s), n < 2 ? ' ' : character_value(a[1]), length_of(s));
   return s;
@@ -148,112 +143,65 @@ PRIMITIVE(p_make_string) {
 
 PRIMITIVE(p_string_append) {
   size_t length = 0, at = 0;
-  for (size_t i = 0; i < n; ++i) {
-    NEED(is(l, a[i], STRING), i, "a string");
-    length += length_of(a[i]);
-  }
+  for (size_t i = 0; i < n; ++i) length += length_of(a[i]);
   varve_word s = string_new(l, NULL, length); /* first the safepoint, then the addresses */
   for (size_t i = 0; s && i < n; at += length_of(a[i++])) memcpy(bytes(s) + at, bytes(a[i]), length_of(a[i]));
   return s;
 }
 
 PRIMITIVE(p_substring) {
-  NEED(is(l, a[0], STRING), 0, "a string");
-  size_t end = length_of(a[0]);
-  NEED(n < 3 || is_index(a[2], end + 1), 2, "an index");
-  if (n == 3) end = (size_t)fixnum_value(a[2]);
-  NEED(is_index(a[1], end + 1), 1, "an index");
-  size_t start = (size_t)fixnum_value(a[1]);
+  size_t end = n > 2 ? (size_t)fixnum_value(a[2]) : length_of(a[0]), start = (size_t)fixnum_value(a[1]);
+  if (!in_bounds(l, fixnum((int64_t)end), length_of(a[0]) + 1) || !in_bounds(l, a[1], end + 1)) return 0;
   varve_word s = string_new(l, NULL, end - start);
   if (s) memcpy(bytes(s), bytes(a[0]) + start, end - start);
   return s;
 }
 
-PRIMITIVE(p_string_length) { UNUSED; NEED(is(l, a[0], STRING), 0, "a string"); return fixnum((int64_t)length_of(a[0])); }
-PRIMITIVE(p_string_ref) {
-  UNUSED;
-  NEED(is(l, a[0], STRING), 0, "a string");
-  NEED(is_index(a[1], length_of(a[0])), 1, "an index");
-  return character((unsigned char)bytes(a[0])[fixnum_value(a[1])]);
-}
-PRIMITIVE(p_string_set) {
-  UNUSED;
-  NEED(is(l, a[0], STRING), 0, "a string");
-  NEED(is_index(a[1], length_of(a[0])), 1, "an index");
-  NEED(is_character(a[2]), 2, "a character");
-  return bytes(a[0])[fixnum_value(a[1])] = (char)character_value(a[2]), UNSPECIFIED; /* no reference: a plain store */
-}
 PRIMITIVE(p_string_less) {
-  UNUSED;
-  for (size_t i = 0; i < 2; ++i) NEED(is(l, a[i], STRING), i, "a string");
   size_t x = length_of(a[0]), y = length_of(a[1]);
   int order = memcmp(bytes(a[0]), bytes(a[1]), x < y ? x : y);
-  return boolean(order < 0 || (!order && x < y));
+  return (void)l, (void)n, boolean(order < 0 || (!order && x < y));
 }
+
 PRIMITIVE(p_string_to_number) {
-  UNUSED;
-  NEED(is(l, a[0], STRING), 0, "a string");
   char *end;
   long long value = strtoll(bytes(a[0]), &end, 10);
-  return length_of(a[0]) && end == bytes(a[0]) + length_of(a[0]) ? in_range(l, false, value) : FALSE;
-}
-PRIMITIVE(p_char_to_integer) { UNUSED; NEED(is_character(a[0]), 0, "a character"); return fixnum(character_value(a[0])); }
-PRIMITIVE(p_integer_to_char) {
-  UNUSED;
-  NEED(is_index(a[0], 256), 0, "a number below 256");
-  return character((unsigned char)fixnum_value(a[0]));
+  return (void)n, length_of(a[0]) && end == bytes(a[0]) + length_of(a[0]) ? in_range(l, false, value) : FALSE;
 }
 
-/* ---- vectors --------------------------------------------------------------------------------------------------- */
-
-PRIMITIVE(p_make_vector) {
-  NEED(is_fixnum(a[0]) && fixnum_value(a[0]) >= 0, 0, "a length");
-  return vector_new(l, (size_t)fixnum_value(a[0]), n > 1 ? a[1] : UNSPECIFIED);
-}
-PRIMITIVE(p_list_to_vector) { UNUSED; NEED(list_length(a[0]) >= 0, 0, "a list"); return list_to_vector(l, a[0]); }
-PRIMITIVE(p_vector_length) { UNUSED; NEED(is(l, a[0], VECTOR), 0, "a vector"); return fixnum((int64_t)vector_length(a[0])); }
-PRIMITIVE(p_vector_ref) {
-  UNUSED;
-  NEED(is(l, a[0], VECTOR), 0, "a vector");
-  NEED(is_index(a[1], vector_length(a[0])), 1, "an index");
-  return AS(vector, a[0])->item[fixnum_value(a[1])];
-}
-PRIMITIVE(p_vector_set) {
-  UNUSED;
-  NEED(is(l, a[0], VECTOR), 0, "a vector");
-  NEED(is_index(a[1], vector_length(a[0])), 1, "an index");
-  struct vector *v = AS(vector, a[0]);
-  return varve_store(l->me, v, &v->item[fixnum_value(a[1])], a[2]), UNSPECIFIED;
-}
+#define BYTE(string, index) bytes(string)[fixnum_value(index)]
+#define ITEM(vector_, index) AS(vector, vector_)->item[fixnum_value(index)]
+SIMPLE(p_string_length, fixnum((int64_t)length_of(a[0])))
+SIMPLE(p_string_ref, in_bounds(l, a[1], length_of(a[0])) ? character((unsigned char)BYTE(a[0], a[1])) : 0)
+SIMPLE(p_string_set, in_bounds(l, a[1], length_of(a[0])) ? BYTE(a[0], a[1]) = (char)character_value(a[2]), UNSPECIFIED : 0)
+SIMPLE(p_char_to_integer, fixnum(character_value(a[0])))
+SIMPLE(p_integer_to_char, in_bounds(l, a[0], 256) ? character((unsigned char)fixnum_value(a[0])) : 0)
+SIMPLE(p_make_vector, vector_new(l, (size_t)fixnum_value(a[0]), n > 1 ? a[1] : UNSPECIFIED))
+SIMPLE(p_list_to_vector, list_to_vector(l, a[0]))
+SIMPLE(p_vector_length, fixnum((int64_t)vector_length(a[0])))
+SIMPLE(p_vector_ref, in_bounds(l, a[1], vector_length(a[0])) ? ITEM(a[0], a[1]) : 0)
+SIMPLE(p_vector_set, in_bounds(l, a[1], vector_length(a[0]))
+                       ? varve_store(l->me, AS(vector, a[0]), &ITEM(a[0], a[1]), a[2]), UNSPECIFIED : 0)
 
 /* ---- tables, weakness, finalizers ------------------------------------------------------------------------------ */
 
-PRIMITIVE(p_eq_table) { return UNUSED, table_new(l, false, false); }
-PRIMITIVE(p_equal_table) { return UNUSED, table_new(l, true, false); }
-PRIMITIVE(p_weak_table) { return UNUSED, table_new(l, false, true); }
+SIMPLE(p_eq_table, table_new(l, false, false))
+SIMPLE(p_equal_table, table_new(l, true, false))
+SIMPLE(p_weak_table, table_new(l, false, true))
+SIMPLE(p_table_set, table_put(l, a[0], a[1], a[2]) ? UNSPECIFIED : 0)
+SIMPLE(p_table_delete, boolean(table_delete(l, a[0], a[1])))
+SIMPLE(p_table_to_list, table_to_list(l, a[0]))
+SIMPLE(p_weak_box, weak_box_new(l, a[0]))
+SIMPLE(p_weak_value, AS(weak, a[0])->target[0] == DEAD ? FALSE : AS(weak, a[0])->target[0])
+
 PRIMITIVE(p_table_ref) {
-  NEED(is(l, a[0], TABLE), 0, "a table");
   varve_word value = table_get(l, a[0], a[1]);
   return value ? value : l->root[ROOT_ERROR] ? 0 : n > 2 ? a[2] : FALSE;
 }
-PRIMITIVE(p_table_set) {
-  UNUSED;
-  NEED(is(l, a[0], TABLE), 0, "a table");
-  return table_put(l, a[0], a[1], a[2]) ? UNSPECIFIED : 0;
-}
-PRIMITIVE(p_table_delete) { UNUSED; NEED(is(l, a[0], TABLE), 0, "a table"); return boolean(table_delete(l, a[0], a[1])); }
-PRIMITIVE(p_table_to_list) { UNUSED; NEED(is(l, a[0], TABLE), 0, "a table"); return table_to_list(l, a[0]); }
-PRIMITIVE(p_weak_box) { return UNUSED, weak_box_new(l, a[0]); }
-PRIMITIVE(p_weak_value) {
-  UNUSED;
-  NEED(is(l, a[0], WEAK_BOX), 0, "a weak box");
-  return AS(weak, a[0])->target[0] == DEAD ? FALSE : AS(weak, a[0])->target[0];
-}
+
 PRIMITIVE(p_identity_hash) {
-  UNUSED;
-  NEED((a[0] & 7) == TAG_OBJECT || is_pair(a[0]), 0, "an object");
   uint64_t hash = varve_identity_hash(l->me, varve_untag(a[0]));
-  return hash ? fixnum((int64_t)(hash >> 4)) : out_of_memory(l);
+  return (void)n, hash ? fixnum((int64_t)(hash >> 4)) : out_of_memory(l);
 }
 
 /* Called between two evaluations, by varve_finalizers_run: never in a collection, so it may do what it likes. */
@@ -265,137 +213,112 @@ static void finalize(varve_mutator *me, varve_object *object, void *context) {
   table_delete(l, l->root[ROOT_FINALIZERS], f.object);
   for (; f.procedures && is_pair(f.procedures); f.procedures = cdr(f.procedures)) {
     f.arguments = cons(l, f.object, NIL);
-    if (f.arguments && machine_call(l, car(f.procedures), f.arguments)) continue;
+    if ((f.arguments && machine_call(l, car(f.procedures), f.arguments)) || l->exiting) continue;
     fputs("in a finalizer: ", stderr), print_error(l, stderr, l->root[ROOT_ERROR]), fputc('\n', stderr);
     l->root[ROOT_ERROR] = 0;
   }
 }
 
 /* The procedures are in a weak table, not in handles: one that refers to the object does not keep it alive. The entry is
- * still there when the finalizer runs, because the queue keeps the object, its key. */
+ * still there when the finalizer runs, because the queue keeps the object, its key, alive. */
 PRIMITIVE(p_finalize) {
-  NEED((a[0] & 7) == TAG_OBJECT || is_pair(a[0]), 0, "an object");
   varve_word others = table_get(l, l->root[ROOT_FINALIZERS], a[0]);
   if (!others && !varve_finalizer_attach(l->me, varve_untag(a[0]), 0, finalize, l)) return out_of_memory(l);
   (void)n, others = cons(l, a[1], others ? others : NIL);
   return others && table_put(l, l->root[ROOT_FINALIZERS], a[0], others) ? UNSPECIFIED : 0;
 }
 
-/* ---- the collector --------------------------------------------------------------------------------------------- */
+/* ---- the collector, errors ------------------------------------------------------------------------------------- */
 
-PRIMITIVE(p_gc) { return UNUSED, varve_collect(l->me), UNSPECIFIED; }
+SIMPLE(p_gc, varve_collect(l->me), UNSPECIFIED)
 
-PRIMITIVE(p_gc_stats) {
-  UNUSED;
+PRIMITIVE(p_gc_stats) { /* as a list of names and figures, for the prelude to make an alist of */
   varve_heap_stats s;
   varve_heap_stats_get(l->heap, &s);
-  const struct { const char *name; uint64_t value; } rows[] = {
-    {"pause-max-ns", s.pause_ns_max}, {"pause-total-ns", s.pause_ns_total}, {"bytes-moved", s.bytes_moved},
-    {"bytes-in-use", s.bytes_in_use}, {"bytes-allocated", s.bytes_allocated}, {"collections", s.collections}};
-  VARVE_FRAME(f, l->me, list, item);
+  const uint64_t figures[] = {s.pause_ns_max, s.pause_ns_total, s.bytes_moved, s.bytes_in_use, s.bytes_allocated,
+                              s.collections};
+  VARVE_FRAME(f, l->me, list);
   f.list = NIL;
-  for (size_t i = 0; i < sizeof rows / sizeof *rows; ++i)
-    if (!(f.item = intern(l, rows[i].name, strlen(rows[i].name))) ||
-        !(f.item = cons(l, f.item, fixnum((int64_t)rows[i].value))) || !(f.list = cons(l, f.item, f.list)))
-      return 0;
-  return f.list;
+  for (size_t i = 0; f.list && i < sizeof figures / sizeof *figures; ++i)
+    f.list = cons(l, fixnum((int64_t)figures[i]), f.list);
+  return (void)a, (void)n, f.list;
 }
 
-/* ---- errors ---------------------------------------------------------------------------------------------------- */
-
-PRIMITIVE(p_raise) { return UNUSED, l->root[ROOT_ERROR] = a[0], 0; }
 PRIMITIVE(p_make_error) {
-  UNUSED;
-  NEED(is(l, a[0], STRING), 0, "a string");
   struct condition *c = allocate(l, CONDITION, sizeof *c);
   if (!c) return 0;
   varve_init(l->me, c, &c->message, a[0]);
   varve_init(l->me, c, &c->irritants, a[1]);
-  return varve_tag(c, TAG_OBJECT);
+  return (void)n, varve_tag(c, TAG_OBJECT);
 }
-PRIMITIVE(p_error_message) { UNUSED; NEED(is(l, a[0], CONDITION), 0, "an error"); return AS(condition, a[0])->message; }
-PRIMITIVE(p_error_irritants) { UNUSED; NEED(is(l, a[0], CONDITION), 0, "an error"); return AS(condition, a[0])->irritants; }
-PRIMITIVE(p_exit) { return l->exiting = true, l->status = n && is_fixnum(a[0]) ? (int)fixnum_value(a[0]) : 0, 0; }
+SIMPLE(p_raise, l->root[ROOT_ERROR] = a[0], 0)
+SIMPLE(p_error_message, AS(condition, a[0])->message)
+SIMPLE(p_error_irritants, AS(condition, a[0])->irritants)
+SIMPLE(p_exit, l->exiting = true, l->status = n ? (int)fixnum_value(a[0]) : 0, 0)
 
 /* ---- text ------------------------------------------------------------------------------------------------------ */
 
-static varve_word show(struct lisp *l, varve_word w, bool quoted) {
-  if (is(l, w, STRING) && !quoted) print_bytes(l, stdout, w);
-  else print(l, stdout, w, quoted);
-  return UNSPECIFIED;
-}
-PRIMITIVE(p_display) { return UNUSED, show(l, a[0], false); }
-PRIMITIVE(p_write) { return UNUSED, show(l, a[0], true); }
+SIMPLE(p_display, is(l, a[0], STRING) ? print_bytes(l, stdout, a[0]) : print(l, stdout, a[0], false), UNSPECIFIED)
+SIMPLE(p_write, print(l, stdout, a[0], true), UNSPECIFIED)
 
-static varve_word to_string(struct lisp *l, varve_word w, void (*printer)(struct lisp *, FILE *, varve_word)) {
+PRIMITIVE(p_to_string) { /* as display, or with a second argument as write */
   char *text = NULL;
   size_t length = 0;
-  FILE *out = open_memstream(&text, &length);
-  printer(l, out, w);
+  FILE *out = open_memstream(&text, &length); /* host memory, since printing wants no address to move */
+  if (is(l, a[0], CONDITION)) print_error(l, out, a[0]);
+  else print(l, out, a[0], n > 1);
   fclose(out);
-  w = string_new(l, text, length);
+  varve_word s = string_new(l, text, length);
   free(text);
-  return w;
+  return s;
 }
-static void print_plain(struct lisp *l, FILE *out, varve_word w) { print(l, out, w, false); }
-static void print_quoted(struct lisp *l, FILE *out, varve_word w) { print(l, out, w, true); }
-PRIMITIVE(p_display_string) { return UNUSED, to_string(l, a[0], print_plain); }
-PRIMITIVE(p_write_string) { return UNUSED, to_string(l, a[0], print_quoted); }
-PRIMITIVE(p_error_string) { return UNUSED, to_string(l, a[0], print_error); }
 
-PRIMITIVE(p_read) { return UNUSED, read_datum(l, l->input); }
-PRIMITIVE(p_read_line) { return UNUSED, read_line(l, l->input); }
 PRIMITIVE(p_read_from_string) {
-  UNUSED;
-  NEED(is(l, a[0], STRING), 0, "a string");
   struct source s = {.name = "string", .length = length_of(a[0]), .number = 1};
   if (!(s.line = malloc(s.length + 1))) return out_of_memory(l);
   memcpy(s.line, bytes(a[0]), s.length); /* reading allocates, so the text must not be in an object */
   varve_word w = read_datum(l, &s);
   free(s.line);
-  return w;
+  return (void)n, w;
 }
-PRIMITIVE(p_load) { UNUSED; NEED(is(l, a[0], STRING), 0, "a string"); return load_file(l, bytes(a[0])); }
+SIMPLE(p_read, read_datum(l, l->input))
+SIMPLE(p_read_line, read_line(l, l->input))
+SIMPLE(p_load, load_file(l, bytes(a[0])))
 
-PRIMITIVE(p_clock) {
-  UNUSED;
+PRIMITIVE(p_clock) { /* microseconds */
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
-  return fixnum(t.tv_sec * 1000000 + t.tv_nsec / 1000);
+  return (void)l, (void)a, (void)n, fixnum(t.tv_sec * 1000000 + t.tv_nsec / 1000);
 }
 
 /* ---- the table ------------------------------------------------------------------------------------------------- */
 
-#define ANY SIZE_MAX
+#define P(name, arguments, fn) {name, arguments, fn, 0, 0}
 static const struct primitive table[] = {
-  {"cons", p_cons, 2, 2, OP_CONS, 2}, {"car", p_car, 1, 1, OP_CAR, 1}, {"cdr", p_cdr, 1, 1, OP_CDR, 1},
-  {"set-car!", p_set_car, 2, 2, 0, 0}, {"set-cdr!", p_set_cdr, 2, 2, 0, 0}, {"eq?", p_eq, 2, 2, OP_EQ, 2},
-  {"equal?", p_equal, 2, 2, 0, 0}, {"null?", p_is_null, 1, 1, OP_NULL, 1}, {"not", p_not, 1, 1, OP_NOT, 1},
-  {"reverse", p_reverse, 1, 1, 0, 0}, {"length", p_length, 1, 1, 0, 0}, {"type-of", p_type_of, 1, 1, 0, 0},
-  {"symbol->string", p_symbol_to_string, 1, 1, 0, 0}, {"string->symbol", p_string_to_symbol, 1, 1, 0, 0},
-  {"gensym", p_gensym, 0, 0, 0, 0}, {"%macro!", p_make_macro, 2, 2, 0, 0}, {"%apply", p_apply, 2, 2, 0, 0},
-  {"eval", p_eval, 1, 1, 0, 0}, {"+", p_add, 0, ANY, OP_ADD, 2}, {"*", p_multiply, 0, ANY, 0, 0},
-  {"-", p_subtract, 1, ANY, OP_SUBTRACT, 2}, {"<", p_less, 1, ANY, OP_LESS, 2}, {">", p_greater, 1, ANY, OP_GREATER, 2},
-  {"=", p_equals, 1, ANY, OP_EQUALS, 2}, {"quotient", p_quotient, 2, 2, 0, 0}, {"remainder", p_remainder, 2, 2, 0, 0},
-  {"make-string", p_make_string, 1, 2, 0, 0}, {"string-append", p_string_append, 0, ANY, 0, 0},
-  {"substring", p_substring, 2, 3, 0, 0}, {"string-length", p_string_length, 1, 1, 0, 0},
-  {"string-ref", p_string_ref, 2, 2, 0, 0}, {"string-set!", p_string_set, 3, 3, 0, 0},
-  {"string<?", p_string_less, 2, 2, 0, 0}, {"string->number", p_string_to_number, 1, 1, 0, 0},
-  {"char->integer", p_char_to_integer, 1, 1, 0, 0}, {"integer->char", p_integer_to_char, 1, 1, 0, 0},
-  {"make-vector", p_make_vector, 1, 2, 0, 0}, {"list->vector", p_list_to_vector, 1, 1, 0, 0},
-  {"vector-length", p_vector_length, 1, 1, 0, 0}, {"vector-ref", p_vector_ref, 2, 2, OP_VECTOR_REF, 2},
-  {"vector-set!", p_vector_set, 3, 3, 0, 0}, {"make-eq-table", p_eq_table, 0, 0, 0, 0},
-  {"make-equal-table", p_equal_table, 0, 0, 0, 0}, {"make-weak-table", p_weak_table, 0, 0, 0, 0},
-  {"table-ref", p_table_ref, 2, 3, 0, 0}, {"table-set!", p_table_set, 3, 3, 0, 0},
-  {"table-delete!", p_table_delete, 2, 2, 0, 0}, {"table->list", p_table_to_list, 1, 1, 0, 0},
-  {"weak-box", p_weak_box, 1, 1, 0, 0}, {"weak-box-value", p_weak_value, 1, 1, 0, 0},
-  {"identity-hash", p_identity_hash, 1, 1, 0, 0}, {"finalize", p_finalize, 2, 2, 0, 0}, {"gc", p_gc, 0, 0, 0, 0},
-  {"gc-stats", p_gc_stats, 0, 0, 0, 0}, {"raise", p_raise, 1, 1, 0, 0}, {"make-error", p_make_error, 2, 2, 0, 0},
-  {"error-message", p_error_message, 1, 1, 0, 0}, {"error-irritants", p_error_irritants, 1, 1, 0, 0},
-  {"exit", p_exit, 0, 1, 0, 0}, {"display", p_display, 1, 1, 0, 0}, {"write", p_write, 1, 1, 0, 0},
-  {"display->string", p_display_string, 1, 1, 0, 0}, {"write->string", p_write_string, 1, 1, 0, 0},
-  {"error->string", p_error_string, 1, 1, 0, 0}, {"read", p_read, 0, 0, 0, 0}, {"read-line", p_read_line, 0, 0, 0, 0},
-  {"read-from-string", p_read_from_string, 1, 1, 0, 0}, {"load", p_load, 1, 1, 0, 0}, {"clock", p_clock, 0, 0, 0, 0},
+  {"cons", "..", p_cons, OP_CONS, 2}, {"car", "p", p_car, OP_CAR, 1}, {"cdr", "p", p_cdr, OP_CDR, 1},
+  {"eq?", "..", p_eq, OP_EQ, 2}, {"null?", ".", p_is_null, OP_NULL, 1}, {"pair?", ".", p_is_pair, OP_IS_PAIR, 1},
+  {"not", ".", p_not, OP_NOT, 1}, {"+", "n*", p_add, OP_ADD, 2}, {"-", "nn*", p_subtract, OP_SUBTRACT, 2},
+  {"<", "nn*", p_less, OP_LESS, 2}, {">", "nn*", p_greater, OP_GREATER, 2}, {"=", "nn*", p_equals, OP_EQUALS, 2},
+  {"vector-ref", "vi", p_vector_ref, OP_VECTOR_REF, 2},
+  P("*", "n*", p_multiply), P("quotient", "nn", p_quotient), P("remainder", "nn", p_remainder),
+  P("set-car!", "p.", p_set_car), P("set-cdr!", "p.", p_set_cdr), P("equal?", "..", p_equal), P("reverse", "l", p_reverse),
+  P("length", "l", p_length), P("type-of", ".", p_type_of), P("symbol->string", "y", p_symbol_to_string),
+  P("string->symbol", "s", p_string_to_symbol), P("gensym", "", p_gensym), P("%macro!", "y.", p_make_macro),
+  P("%apply", ".l", p_apply), P("eval", ".", p_eval), P("make-string", "i|c", p_make_string),
+  P("string-append", "s*", p_string_append), P("substring", "si|i", p_substring), P("string-length", "s", p_string_length),
+  P("string-ref", "si", p_string_ref), P("string-set!", "sic", p_string_set), P("string<?", "ss", p_string_less),
+  P("string->number", "s", p_string_to_number), P("char->integer", "c", p_char_to_integer),
+  P("integer->char", "i", p_integer_to_char), P("make-vector", "i|.", p_make_vector),
+  P("list->vector", "l", p_list_to_vector), P("vector-length", "v", p_vector_length), P("vector-set!", "vi.", p_vector_set),
+  P("make-eq-table", "", p_eq_table), P("make-equal-table", "", p_equal_table), P("make-weak-table", "", p_weak_table),
+  P("table-ref", "t.|.", p_table_ref), P("table-set!", "t..", p_table_set), P("table-delete!", "t.", p_table_delete),
+  P("table->list", "t", p_table_to_list), P("weak-box", ".", p_weak_box), P("weak-box-value", "w", p_weak_value),
+  P("identity-hash", "o", p_identity_hash), P("finalize", "o.", p_finalize), P("gc", "", p_gc),
+  P("%gc-stats", "", p_gc_stats), P("raise", ".", p_raise), P("make-error", "sl", p_make_error),
+  P("error-message", "e", p_error_message), P("error-irritants", "e", p_error_irritants), P("exit", "|n", p_exit),
+  P("display", ".", p_display), P("write", ".", p_write), P("->string", ".|.", p_to_string), P("read", "", p_read),
+  P("read-line", "", p_read_line), P("read-from-string", "s", p_read_from_string), P("load", "s", p_load),
+  P("clock", "", p_clock),
 };
 
 bool primitives(struct lisp *l) {
@@ -406,7 +329,7 @@ bool primitives(struct lisp *l) {
     if (!p) return false;
     p->is = &table[i]; /* host memory: the collector has nothing to do with it */
     l->quick[table[i].op] = &table[i];
-    if (!define_global(l, f.symbol, varve_tag(p, TAG_OBJECT))) return false;
+    if (!define_global(l, f.symbol, varve_tag(p, TAG_OBJECT), ROLE_VARIABLE)) return false;
   }
   return true;
 }

@@ -3,7 +3,7 @@
  * addresses hold throughout. */
 #include <ctype.h>
 
-#include "text.h"
+#include "lisp.h"
 
 static void print_quoted(FILE *out, const struct string *s) {
   fputc('"', out);
@@ -51,22 +51,21 @@ static void print_vector(struct lisp *l, FILE *out, varve_word w, bool quoted) {
 }
 
 static void print_object(struct lisp *l, FILE *out, varve_word w, bool quoted) {
-  varve_word name = FALSE;
-  switch (type_of(l, w)) {
-    case PAIR: print_list(l, out, w, quoted); return;
-    case VECTOR: print_vector(l, out, w, quoted); return;
-    case SYMBOL: fputs(AS(string, AS(symbol, w)->name)->byte, out); return;
-    case STRING:
-      if (quoted) print_quoted(out, AS(string, w));
-      else fwrite(AS(string, w)->byte, 1, AS(string, w)->length, out);
-      return;
-    case PRIMITIVE: fprintf(out, "#<primitive %s>", AS(primitive_object, w)->is->name); return;
-    case CLOSURE: name = AS(code, AS(closure, w)->code)->name; break;
-    default: break;
+  if (is_pair(w)) {
+    print_list(l, out, w, quoted);
+  } else if (is(l, w, VECTOR)) {
+    print_vector(l, out, w, quoted);
+  } else if (is(l, w, SYMBOL)) {
+    fputs(AS(string, AS(symbol, w)->name)->byte, out);
+  } else if (is(l, w, STRING)) {
+    if (quoted) print_quoted(out, AS(string, w));
+    else fwrite(AS(string, w)->byte, 1, AS(string, w)->length, out);
+  } else { /* the name of its type is the layout's */
+    fprintf(out, "#<%s", varve_layout_name(l->heap, varve_object_layout(varve_untag(w))));
+    if (is(l, w, PRIMITIVE)) fprintf(out, " %s", AS(primitive_object, w)->is->name);
+    if (is(l, w, CLOSURE)) fputc(' ', out), print(l, out, AS(code, AS(closure, w)->code)->name, false);
+    fputc('>', out);
   }
-  fprintf(out, "#<%s", varve_layout_name(l->heap, varve_object_layout(varve_untag(w))));
-  if (name != FALSE) fputc(' ', out), print(l, out, name, false);
-  fputc('>', out);
 }
 
 void print(struct lisp *l, FILE *out, varve_word w, bool quoted) {

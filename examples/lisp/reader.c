@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "text.h"
+#include "lisp.h"
 
 #define TOKEN_MAX 255
 
@@ -34,8 +34,8 @@ static int peek(struct lisp *l, struct source *s) {
 static int blank(struct lisp *l, struct source *s) { /* skip spaces and comments, peek */
   int c;
   while ((c = peek(l, s)) >= 0 && (isspace(c) || c == ';')) {
-    if (c == ';') s->at = s->length;
-    else ++s->at;
+    if (c != ';') ++s->at;
+    else while (s->at < s->length && s->line[s->at] != '\n') ++s->at;
   }
   return c;
 }
@@ -75,9 +75,8 @@ static varve_word string_or_error(struct lisp *l, struct source *s) {
     fputc(c, out);
   }
   fclose(out);
-  varve_word w;
-  if (c < 0) w = fail(l, 0, "%s:%d: a string that begins here has no end", s->name, first);
-  else w = ++s->at, string_new(l, text, length);
+  ++s->at;
+  varve_word w = c < 0 ? fail(l, 0, "%s:%d: a string that begins here has no end", s->name, first) : string_new(l, text, length);
   free(text);
   return w;
 }
@@ -163,8 +162,4 @@ varve_word read_line(struct lisp *l, struct source *s) {
   size_t at = s->at, length = s->length - at;
   s->at = s->length;
   return string_new(l, s->line + at, length - (s->line[s->length - 1] == '\n'));
-}
-
-void source_close(struct source *s) {
-  if (s->file) fclose(s->file), free(s->line);
 }

@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "heap.h"
+#include "lisp.h"
 
 static struct weak *table(struct lisp *l) { return AS(weak, l->root[ROOT_SYMBOLS]); }
 static size_t capacity(struct lisp *l) {
@@ -81,7 +81,7 @@ varve_word intern(struct lisp *l, const char *host_bytes, size_t length) {
   return f.symbol;
 }
 
-bool define_global(struct lisp *l, varve_word symbol, varve_word value) {
+bool define_global(struct lisp *l, varve_word symbol, varve_word value, uint32_t role) {
   VARVE_FRAME(f, l->me, symbol, value, list);
   f.symbol = symbol, f.value = value;
   if (AS(symbol, symbol)->value == UNBOUND) {
@@ -90,6 +90,6 @@ bool define_global(struct lisp *l, varve_word symbol, varve_word value) {
   }
   struct symbol *s = AS(symbol, f.symbol);
   varve_store(l->me, s, &s->value, f.value);
-  s->role = ROLE_VARIABLE; /* no reference: no barrier */
+  s->role = role; /* no reference: no barrier */
   return true;
 }

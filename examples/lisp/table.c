@@ -6,9 +6,9 @@
  * rehashed when objects moved. The entries of a weak table are an object of another layout, ephemerons: a value lives as
  * long as its key does, even if it refers to the key. Nothing else in here knows of weakness.
  */
-#include "table.h"
-
 #include <string.h>
+
+#include "lisp.h"
 
 static struct entries *entries(varve_word table) { return AS(entries, AS(table, table)->entries); }
 static size_t capacity(varve_word table) {

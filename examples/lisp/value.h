@@ -86,9 +86,8 @@ struct code {
 struct lisp;
 typedef varve_word primitive_fn(struct lisp *l, varve_word *argument, size_t count);
 struct primitive {
-  const char *name;
+  const char *name, *arguments; /* a letter each, see primitives.c */
   primitive_fn *fn;
-  size_t least, most;   /* arguments */
   int op, op_arguments; /* the operation that does the same for so many arguments; 0: none */
 };
 struct primitive_object {
