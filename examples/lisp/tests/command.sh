@@ -9,7 +9,7 @@ check() { # input file's text, status, what stdout is, part of stderr
   out=$("$lisp" "$directory/in.lisp" 2>"$directory/err" </dev/null)
   got=$?
   count=$((count + 1))
-  if [ $got -ne "$2" ] || [ "$out" != "$3" ] || ! grep -qF -- "$4" "$directory/err"; then
+  if [ $got -ne "$2" ] || [ "$out" != "$3" ] || { [ "$4" ] && ! grep -qF -- "$4" "$directory/err"; }; then
     wrong=$((wrong + 1))
     echo "WRONG: $1: status $got, wanted $2; printed '$out', wanted '$3'; stderr: $(cat "$directory/err"), wanted $4"
   fi
