@@ -144,7 +144,8 @@ bool table_put(struct lisp *l, varve_word table, varve_word key, varve_word valu
 bool table_delete(struct lisp *l, varve_word table, varve_word key) {
   varve_ephemeron *entry = find(l, table, key);
   if (!entry || !taken(entry)) return false;
-  entry->key = entry->value = DEAD; /* immediates: plain stores will do */
+  varve_store(l->me, entries(table), &entry->key, DEAD);
+  varve_store(l->me, entries(table), &entry->value, DEAD);
   return true;
 }
 
