@@ -73,7 +73,8 @@ static varve_word inner(struct lisp *l, varve_word names, varve_word scope) {
 }
 
 static bool is_syntax(struct lisp *l, varve_word form, varve_word scope, uint32_t least) {
-  return is_pair(form) && is(l, car(form), SYMBOL) && AS(symbol, car(form))->role >= least && place(car(form), scope) < 0;
+  return is_pair(form) && is(l, car(form), SYMBOL) && AS(symbol, car(form))->role >= least &&
+         place(car(form), scope) < 0;
 }
 
 static varve_word expand(struct lisp *l, varve_word form, varve_word scope) {
@@ -174,7 +175,7 @@ static bool body(struct lisp *l, struct program *p, varve_word forms, varve_word
   return letrec(l, p, f.names, f.values, f.forms, f.scope, tail);
 }
 
-/* ---- special forms: (keyword . x), where x has as many items as the table below allows ---------------------------- */
+/* ---- special forms: (keyword . x), where x has as many items as the table below allows -------------------------- */
 
 static bool compile_quote(struct lisp *l, struct program *p, varve_word x, varve_word scope, bool tail) {
   (void)scope;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* machine.c -- the loop that runs code.
  *
- * The stack is host memory and a root (heap.c), so pushing is a plain store, and operands are rooted where they lie. But
- * `ops` and `constant` point into the heap and are void after a safepoint. So before one SAVE tells the collector how
- * high the stack is, and after one LOAD derives them anew from the stack. Every call makes an environment: that is the
+ * The stack is host memory and a root (heap.c), so pushing is a plain store, and operands are rooted where they lie.
+ * But `ops` and `constant` point into the heap and are void after a safepoint. So before one SAVE tells the collector
+ * how high the stack is, and after one LOAD derives them anew from the stack. Every call makes an environment: that is the
  * safepoint that each loop of a program reaches; code that did not allocate would have to varve_poll.
  */
 #include <string.h>
@@ -13,7 +13,8 @@
 
 #define SAVE() (l->sp = sp)
 #define LOAD() \
-  (code = AS(code, AS(closure, fp[-1])->code), constant = code->constant, ops = (const uint32_t *)(void *)AS(string, code->ops)->byte)
+  (code = AS(code, AS(closure, fp[-1])->code), constant = code->constant, \
+   ops = (const uint32_t *)(void *)AS(string, code->ops)->byte)
 
 /* Arguments and their environment's link are on the stack, where the collector corrects them: no frame is needed. */
 static struct environment *environment_new(struct lisp *l, size_t count, const varve_word *item) {
@@ -30,7 +31,8 @@ static varve_word *outer_slot(struct environment **e, uint32_t at) {
 }
 
 static varve_word wrong_count(struct lisp *l, varve_word procedure, size_t least, bool more, size_t got) {
-  return fail(l, procedure, "expected %zu%s argument%s, got %zu:", least, more ? " or more" : "", least == 1 ? "" : "s", got);
+  return fail(l, procedure, "expected %zu%s argument%s, got %zu:", least, more ? " or more" : "", least == 1 ? "" : "s",
+              got);
 }
 
 /* The arguments that are too many for (lambda (a . rest) ...): from the stack into a list. */
@@ -178,7 +180,8 @@ call:
         *sp++ = *fp;
         SAVE();
         if (l->handlers == HANDLERS) { fail(l, 0, "stack overflow"); goto raise; }
-        l->handler[l->handlers++] = (struct handler){word >> 8, (uint32_t)(fp - l->stack), (uint32_t)(sp - l->stack), l->controls};
+        l->handler[l->handlers++] = (struct handler){word >> 8, (uint32_t)(fp - l->stack),
+                                                        (uint32_t)(sp - l->stack), l->controls};
         break;
       case OP_END_TRY: --l->handlers, sp -= 2, sp[-1] = sp[1], pc = word >> 8; break;
       case OP_CONS: {
@@ -197,7 +200,8 @@ call:
       case OP_IS_PAIR: sp[-1] = boolean(is_pair(sp[-1])); break;
       case OP_NOT: sp[-1] = boolean(sp[-1] == FALSE); break;
       case OP_EQ: BINARY(true, boolean(sp[-1] == sp[0]));
-      case OP_ADD: BINARY(FIXNUMS() && !__builtin_add_overflow((int64_t)sp[-2], (int64_t)sp[-1] - TAG_FIXNUM, &n), (varve_word)n);
+      case OP_ADD:
+        BINARY(FIXNUMS() && !__builtin_add_overflow((int64_t)sp[-2], (int64_t)sp[-1] - TAG_FIXNUM, &n), (varve_word)n);
       case OP_SUBTRACT:
         BINARY(FIXNUMS() && !__builtin_sub_overflow((int64_t)sp[-2], (int64_t)sp[-1] - TAG_FIXNUM, &n), (varve_word)n);
       case OP_LESS: BINARY(FIXNUMS(), boolean((int64_t)sp[-1] < (int64_t)sp[0]));
@@ -208,8 +212,9 @@ call:
                AS(vector, sp[-1])->item[fixnum_value(sp[0])]);
       slow: /* what a primitive does for other arguments is the primitive's matter */
         SAVE();
-        if (!(result = call_primitive(l, l->quick[word & 0xff], (size_t)l->quick[word & 0xff]->op_arguments))) goto raise;
-        sp -= l->quick[word & 0xff]->op_arguments;
+        count = (size_t)l->quick[word & 0xff]->op_arguments;
+        if (!(result = call_primitive(l, l->quick[word & 0xff], count))) goto raise;
+        sp -= count;
         *sp++ = result;
         LOAD();
         break;

@@ -20,6 +20,7 @@ static varve_word run_source(struct lisp *l, struct source *s, bool echo) {
     if (echo && w != UNSPECIFIED) print(l, stdout, w, true), putchar('\n');
     /* Between two evaluations is where finalizers may run: their objects are dead, and nothing is half done. */
     if (varve_finalizers_queued(l->heap)) varve_finalizers_run(l->me, SIZE_MAX);
+    if (l->exiting) return 0;
   }
   return UNSPECIFIED;
 }

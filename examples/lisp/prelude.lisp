@@ -1,11 +1,12 @@
 ; SPDX-License-Identifier: MIT
 ; prelude.lisp -- what is shorter in Lisp than in C. It is loaded first and then made immortal.
 
-; ---- definitions and macros -----------------------------------------------------------------------------------------
+; ---- definitions and macros ----------------------------------------------------------------------------------------
 
 (%define list (lambda items items))
 
-(%macro! 'defmacro (lambda (head . body) (list '%macro! (list 'quote (car head)) (cons 'lambda (cons (cdr head) body)))))
+(%macro! 'defmacro
+  (lambda (head . body) (list '%macro! (list 'quote (car head)) (cons 'lambda (cons (cdr head) body)))))
 
 ; (define (name . parameters) body ...) and (define name value)
 (defmacro (define head . rest)
@@ -37,7 +38,7 @@
           (list 'quote x))))
 (defmacro (quasiquote x) (%quasi x))
 
-; ---- lists ------------------------------------------------------------------------------------------------------------
+; ---- lists ---------------------------------------------------------------------------------------------------------
 
 (define (%let-names bindings) (if (null? bindings) '() (cons (caar bindings) (%let-names (cdr bindings)))))
 (define (%let-values bindings) (if (null? bindings) '() (cons (cadr (car bindings)) (%let-values (cdr bindings)))))
@@ -62,7 +63,7 @@
             (reverse done)
             (loop (map1 cdr lists) (cons (%apply f (map1 car lists)) done))))))
 
-; ---- control ----------------------------------------------------------------------------------------------------------
+; ---- control -------------------------------------------------------------------------------------------------------
 
 (defmacro (let* bindings . body)
   (if (null? bindings) `(let () ,@body) `(let (,(car bindings)) (let* ,(cdr bindings) ,@body))))
@@ -101,7 +102,7 @@
            (begin ,@(cdr end))
            (begin ,@body (,loop ,@(map (lambda (v) (if (null? (cddr v)) (car v) (caddr v))) variables)))))))
 
-; ---- errors -----------------------------------------------------------------------------------------------------------
+; ---- errors --------------------------------------------------------------------------------------------------------
 
 (define (error? x) (eq? (type-of x) 'condition))
 (define (error message . irritants) (raise (make-error message irritants)))
@@ -126,7 +127,7 @@
   (let ((g (gensym)) (e (gensym)))
     `(let ((,g ,tag)) (%try (lambda (,e) (if (%thrown? ,e ,g) (vector-ref ,e 2) (raise ,e))) (begin ,@forms)))))
 
-; ---- more of the usual ------------------------------------------------------------------------------------------------
+; ---- more of the usual ---------------------------------------------------------------------------------------------
 
 (define (apply f first . rest)
   (%apply f (let loop ((first first) (rest rest)) (if (null? rest) first (cons first (loop (car rest) (cdr rest)))))))

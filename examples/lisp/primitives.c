@@ -19,7 +19,7 @@ static char *bytes(varve_word string) { return AS(string, string)->byte; }
 static size_t length_of(varve_word string) { return AS(string, string)->length; }
 static bool is_reference(varve_word w) { return (w & 7) == TAG_OBJECT || is_pair(w); }
 
-/* ---- what arguments there may be: a letter each; | before optional ones, * after one that may come again ------------ */
+/* ---- what arguments there may be: a letter each; | before optional ones, * after one that may come again --------- */
 
 static const char *mismatch(struct lisp *l, char kind, varve_word w) {
   switch (kind) {
@@ -97,7 +97,7 @@ PRIMITIVE(p_string_to_symbol) {
   return (void)n, intern(l, name, length);
 }
 
-/* ---- numbers: fixnums of 61 bits; what does not fit raises an error ----------------------------------------------- */
+/* ---- numbers: fixnums of 61 bits; what does not fit raises an error -------------------------------------------- */
 
 static varve_word in_range(struct lisp *l, bool overflow, int64_t n) {
   return overflow || n > FIXNUM_MAX || n < FIXNUM_MIN ? fail(l, 0, "integer overflow") : fixnum(n);
@@ -173,7 +173,8 @@ PRIMITIVE(p_string_to_number) {
 #define ITEM(vector_, index) AS(vector, vector_)->item[fixnum_value(index)]
 SIMPLE(p_string_length, fixnum((int64_t)length_of(a[0])))
 SIMPLE(p_string_ref, in_bounds(l, a[1], length_of(a[0])) ? character((unsigned char)BYTE(a[0], a[1])) : 0)
-SIMPLE(p_string_set, in_bounds(l, a[1], length_of(a[0])) ? BYTE(a[0], a[1]) = (char)character_value(a[2]), UNSPECIFIED : 0)
+SIMPLE(p_string_set, in_bounds(l, a[1], length_of(a[0]))
+                       ? BYTE(a[0], a[1]) = (char)character_value(a[2]), UNSPECIFIED : 0)
 SIMPLE(p_char_to_integer, fixnum(character_value(a[0])))
 SIMPLE(p_integer_to_char, in_bounds(l, a[0], 256) ? character((unsigned char)fixnum_value(a[0])) : 0)
 SIMPLE(p_make_vector, vector_new(l, (size_t)fixnum_value(a[0]), n > 1 ? a[1] : UNSPECIFIED))
@@ -219,8 +220,8 @@ static void finalize(varve_mutator *me, varve_object *object, void *context) {
   }
 }
 
-/* The procedures are in a weak table, not in handles: one that refers to the object does not keep it alive. The entry is
- * still there when the finalizer runs, because the queue keeps the object, its key, alive. */
+/* The procedures are in a weak table, not in handles: one that refers to the object does not keep it alive. The entry
+ * is still there when the finalizer runs, because the queue keeps the object, its key, alive. */
 PRIMITIVE(p_finalize) {
   varve_word others = table_get(l, l->root[ROOT_FINALIZERS], a[0]);
   if (!others && !varve_finalizer_attach(l->me, varve_untag(a[0]), 0, finalize, l)) return out_of_memory(l);
@@ -301,15 +302,18 @@ static const struct primitive table[] = {
   {"<", "nn*", p_less, OP_LESS, 2}, {">", "nn*", p_greater, OP_GREATER, 2}, {"=", "nn*", p_equals, OP_EQUALS, 2},
   {"vector-ref", "vi", p_vector_ref, OP_VECTOR_REF, 2},
   P("*", "n*", p_multiply), P("quotient", "nn", p_quotient), P("remainder", "nn", p_remainder),
-  P("set-car!", "p.", p_set_car), P("set-cdr!", "p.", p_set_cdr), P("equal?", "..", p_equal), P("reverse", "l", p_reverse),
+  P("set-car!", "p.", p_set_car), P("set-cdr!", "p.", p_set_cdr), P("equal?", "..", p_equal),
+  P("reverse", "l", p_reverse),
   P("length", "l", p_length), P("type-of", ".", p_type_of), P("symbol->string", "y", p_symbol_to_string),
   P("string->symbol", "s", p_string_to_symbol), P("gensym", "", p_gensym), P("%macro!", "y.", p_make_macro),
   P("%apply", ".l", p_apply), P("eval", ".", p_eval), P("make-string", "i|c", p_make_string),
-  P("string-append", "s*", p_string_append), P("substring", "si|i", p_substring), P("string-length", "s", p_string_length),
+  P("string-append", "s*", p_string_append), P("substring", "si|i", p_substring),
+  P("string-length", "s", p_string_length),
   P("string-ref", "si", p_string_ref), P("string-set!", "sic", p_string_set), P("string<?", "ss", p_string_less),
   P("string->number", "s", p_string_to_number), P("char->integer", "c", p_char_to_integer),
   P("integer->char", "i", p_integer_to_char), P("make-vector", "i|.", p_make_vector),
-  P("list->vector", "l", p_list_to_vector), P("vector-length", "v", p_vector_length), P("vector-set!", "vi.", p_vector_set),
+  P("list->vector", "l", p_list_to_vector), P("vector-length", "v", p_vector_length),
+  P("vector-set!", "vi.", p_vector_set),
   P("make-eq-table", "", p_eq_table), P("make-equal-table", "", p_equal_table), P("make-weak-table", "", p_weak_table),
   P("table-ref", "t.|.", p_table_ref), P("table-set!", "t..", p_table_set), P("table-delete!", "t.", p_table_delete),
   P("table->list", "t", p_table_to_list), P("weak-box", ".", p_weak_box), P("weak-box-value", "w", p_weak_value),

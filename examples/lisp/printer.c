@@ -87,7 +87,8 @@ void print_error(struct lisp *l, FILE *out, varve_word error) {
     return;
   }
   print(l, out, AS(condition, error)->message, false);
-  for (varve_word w = AS(condition, error)->irritants; is_pair(w); w = cdr(w)) fputc(' ', out), print(l, out, car(w), true);
+  for (varve_word w = AS(condition, error)->irritants; is_pair(w); w = cdr(w))
+    fputc(' ', out), print(l, out, car(w), true);
 }
 
 /* Writing may block, so it is done in native state; and the string is pinned, so its bytes stay where they are while

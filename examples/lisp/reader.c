@@ -76,7 +76,8 @@ static varve_word string_or_error(struct lisp *l, struct source *s) {
   }
   fclose(out);
   ++s->at;
-  varve_word w = c < 0 ? fail(l, 0, "%s:%d: a string that begins here has no end", s->name, first) : string_new(l, text, length);
+  varve_word w = c < 0 ? fail(l, 0, "%s:%d: a string that begins here has no end", s->name, first)
+                         : string_new(l, text, length);
   free(text);
   return w;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* symbol.c -- the symbol table: a hash table in one weak array, so names that nobody uses any more go away.
  *
- * A slot is 0 (never used), a symbol, or DEAD: the collector puts that where a symbol was. A search passes over DEAD and
- * ends at 0. A symbol that is a global variable hangs in ROOT_GLOBALS as well, or (define x 1) could be forgotten.
+ * A slot is 0 (never used), a symbol, or DEAD: the collector puts that where a symbol was. A search passes over DEAD
+ * and ends at 0. A symbol that is a global variable hangs in ROOT_GLOBALS as well, or (define x 1) could be forgotten.
  */
 #include <string.h>
 

@@ -3,8 +3,8 @@
  * collector) or a key.
  *
  * Objects move, so an address is no hash. varve_identity_hash gives an object a number that stays: tables need not be
- * rehashed when objects moved. The entries of a weak table are an object of another layout, ephemerons: a value lives as
- * long as its key does, even if it refers to the key. Nothing else in here knows of weakness.
+ * rehashed when objects moved. The entries of a weak table are an object of another layout, ephemerons: a value lives
+ * as long as its key does, even if it refers to the key. Nothing else in here knows of weakness.
  */
 #include <string.h>
 
@@ -123,7 +123,8 @@ static bool make_room(struct lisp *l, varve_word table) {
   while (fresh < live * 2 + 2) fresh *= 2;
   VARVE_FRAME(f, l->me, table, old);
   f.table = table, f.old = AS(table, table)->entries;
-  struct entries *e = allocate(l, AS(table, table)->weak ? WEAK_ENTRIES : ENTRIES, sizeof *e + fresh * sizeof *e->entry);
+  enum type type = AS(table, table)->weak ? WEAK_ENTRIES : ENTRIES;
+  struct entries *e = allocate(l, type, sizeof *e + fresh * sizeof *e->entry);
   if (!e) return false;
   struct table *t = AS(table, f.table);
   varve_store(l->me, t, &t->entries, varve_tag(e, TAG_OBJECT));

@@ -3,7 +3,7 @@
  *
  * Every value is one word. Two of the eight patterns of its low bits mean "reference" to the collector (main.c tells it
  * by the option slot-tags), so a pair is known by its word alone, without a look at its header. All other words are
- * skipped by the collector. The word 0 is never a value: a C function that returns it has failed, see heap.h.
+ * skipped by the collector. The word 0 is never a value: a C function that returns it has failed, see lisp.h.
  */
 #ifndef LISP_VALUE_H
 #define LISP_VALUE_H
@@ -23,7 +23,7 @@ enum tag { TAG_OBJECT = 0, TAG_FIXNUM = 1, TAG_IMMEDIATE = 2, TAG_PAIR = 3 };
 #define END_OF_FILE IMMEDIATE(0, 4)
 #define UNBOUND IMMEDIATE(0, 5)   /* the value of a variable that has none */
 #define DEAD IMMEDIATE(0, 6)      /* what the collector stores in a weak slot; a deleted entry of a table */
-#define TAIL_CALL IMMEDIATE(0, 7) /* from a primitive: "call what I left on the stack instead", see machine.h */
+#define TAIL_CALL IMMEDIATE(0, 7) /* from a primitive: "call what I left on the stack instead", machine.c */
 
 #define FIXNUM_MAX (INT64_MAX >> 3)
 #define FIXNUM_MIN (INT64_MIN >> 3)
@@ -39,8 +39,8 @@ static inline varve_word boolean(bool b) { return b ? TRUE : FALSE; }
 /* ---- objects: the header is Varve's, all that follows is ours --------------------------------------------------- */
 
 enum type {
-  PAIR, SYMBOL, STRING, VECTOR, ENVIRONMENT, CLOSURE, CODE, PRIMITIVE, CONDITION, TABLE, ENTRIES, WEAK_ENTRIES, WEAK_BOX,
-  WEAK_SYMBOLS, TYPE_COUNT
+  PAIR, SYMBOL, STRING, VECTOR, ENVIRONMENT, CLOSURE, CODE, PRIMITIVE, CONDITION, TABLE, ENTRIES, WEAK_ENTRIES,
+  WEAK_BOX, WEAK_SYMBOLS, TYPE_COUNT
 };
 
 struct pair {
@@ -124,7 +124,7 @@ static inline struct pair *pair(varve_word w) { return (struct pair *)(uintptr_t
 static inline varve_word car(varve_word w) { return pair(w)->car; }
 static inline varve_word cdr(varve_word w) { return pair(w)->cdr; }
 
-/* The payload of a reference of TAG_OBJECT. The address is void after the next safepoint: fetch it, use it, forget it. */
+/* The payload of a reference of TAG_OBJECT. The address is void after the next safepoint: use it and forget it. */
 #define AS(type, word) ((struct type *)(uintptr_t)(word))
 
 /* Exact because the granule is 8 bytes: nothing is rounded. */

@@ -73,6 +73,7 @@
 (check log '(#t))
 (check-error (finalize 5 car) "finalize: expected an object, got 5")
 
+(define largest 1152921504606846975)
 ; memory runs out: an error as any other, and after it there is memory again. The test sets heap-max.
 (define (fill n list) (if (= n 0) list (fill (- n 1) (cons (make-vector 1000 n) list))))
 (define (exhaust n) (guard (e (#t (->string e))) (length (fill n '()))))
@@ -80,6 +81,8 @@
 (check (length (fill 10 '())) 10)
 (check-error (make-vector 1000000000 0) "out of memory")
 (check-error (make-string 1000000000000) "out of memory")
+(check-error (make-vector largest 0) "out of memory")
+(check-error (make-string largest) "out of memory")
 (check-error (let loop ((l '())) (loop (cons l l))) "out of memory")
 (check-error (let loop ((s "0123456789")) (loop (string-append s s))) "out of memory")
 (check (fold + 0 (iota 1000)) 499500)
