@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/* main.c -- lisp [FILE ...]: run the files, or standard input, with a prompt if that is a terminal.
+ * Options of the collector are in the environment: VARVE_OPTIONS=heap-max=16m,log=1 lisp FILE. */
+#define _POSIX_C_SOURCE 200809L
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lisp.h"
+
+static varve_word evaluate(struct lisp *l, varve_word form) {
+  varve_word procedure = compile(l, form); /* straight into the next call, which roots it: no frame is needed */
+  return procedure ? machine_call(l, procedure, NIL) : 0;
+}
+
+static varve_word run_source(struct lisp *l, struct source *s, bool echo) {
+  for (varve_word w; (w = read_datum(l, s)) != END_OF_FILE;) {
+    if (!w || !(w = evaluate(l, w))) return 0;
+    if (echo && w != UNSPECIFIED) print(l, stdout, w, true), putchar('\n');
+    /* Between two evaluations is where finalizers may run: their objects are dead, and nothing is half done. */
+    if (varve_finalizers_queued(l->heap)) varve_finalizers_run(l->me, SIZE_MAX);
+    if (l->exiting) return 0;
+  }
+  return UNSPECIFIED;
+}
+
+varve_word load_file(struct lisp *l, const char *path) {
+  char *name = strdup(path); /* `path` may be in an object */
+  struct source s = {.name = name, .file = fopen(name, "r")}, *before = l->input;
+  varve_word result = 0;
+  if (!s.file) {
+    fail(l, 0, "%s: %s", name, strerror(errno));
+  } else if (deeper(l)) {
+    l->input = &s;
+    result = run_source(l, &s, false);
+    l->input = before;
+    --l->depth;
+  }
+  if (!result && !l->exiting && !before) fprintf(stderr, "%s:%d: ", name, s.start);
+  if (s.file) fclose(s.file);
+  free(s.line), free(name);
+  return result;
+}
+
+/* What was raised to the top. */
+static int failed(struct lisp *l) {
+  if (l->exiting) return l->status;
+  print_error(l, stderr, l->root[ROOT_ERROR]), fputc('\n', stderr);
+  l->root[ROOT_ERROR] = 0;
+  return 1;
+}
+
+static int interact(struct lisp *l) {
+  bool terminal = isatty(STDIN_FILENO);
+  struct source s = {.name = "stdin", .file = stdin, .prompt = terminal ? "> " : NULL};
+  l->input = &s;
+  int status = 0;
+  while (!run_source(l, &s, terminal)) {
+    status = failed(l);
+    if (l->exiting || !terminal) break;
+    s.at = s.length; /* forget the rest of the line */
+  }
+  free(s.line);
+  return status;
+}
+
+int main(int count, char **arguments) {
+  struct lisp l;
+  int status = 1;
+  if (lisp_open(&l)) {
+    if (!special_forms(&l) || !primitives(&l) || !load_file(&l, LISP_PRELUDE)) {
+      failed(&l);
+    } else {
+      varve_heap_make_immortal(l.me, NULL); /* the prelude: no collection looks at it again (needs ages=1) */
+      status = count > 1 ? 0 : interact(&l);
+      for (int i = 1; i < count && !status && !l.exiting; ++i)
+        if (!load_file(&l, arguments[i])) status = failed(&l);
+    }
+  }
+  lisp_close(&l);
+  return status;
+}
