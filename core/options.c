@@ -15,7 +15,7 @@
 
 #include "core/heap.h"
 
-enum when { ONCE, LATER };
+enum when { HOST, ONCE, LATER };
 
 struct row {
   const char *name;
@@ -161,7 +161,15 @@ static varve_status out_of_range(const struct row *row, uint64_t value, varve_er
                       range_text(row).chars);
 }
 
-/* One "name=value"; of a heap that lives, when it is LATER. */
+static varve_status too_late(const struct row *row, const char *item, int shown, enum when when, varve_error *error) {
+  if (when == ONCE)
+    return varve__error(error, VARVE_OPTION, "\"%.*s\": %s is for the program to set, whose words depend on it", shown,
+                        item, row->name);
+  return varve__error(error, VARVE_OPTION, "\"%.*s\": %s is set at creation and cannot change", shown, item,
+                      row->name);
+}
+
+/* One "name=value", of an option that may still be set: see options.def. */
 static varve_status parse_item(varve_options *options, const char *item, size_t length, enum when when,
                                varve_error *error) {
   const char *equals = memchr(item, '=', length);
@@ -170,9 +178,7 @@ static varve_status parse_item(varve_options *options, const char *item, size_t 
   size_t name_length = (size_t)(equals - item);
   const struct row *row = row_find(item, name_length);
   if (!row) return varve__error(error, VARVE_OPTION, "\"%.*s\": there is no such option", shown, item);
-  if (row->when < when)
-    return varve__error(error, VARVE_OPTION, "\"%.*s\": %s is set at creation and cannot change", shown, item,
-                        row->name);
+  if (row->when < when) return too_late(row, item, shown, when, error);
   uint64_t value;
   if (!value_parse(row, equals + 1, length - name_length - 1, &value))
     return varve__error(error, VARVE_OPTION, "\"%.*s\": expected %s %s", shown, item, kind_text(row),
@@ -197,7 +203,7 @@ static varve_status parse_list(varve_options *options, const char *text, enum wh
 
 varve_status varve_options_parse(varve_options *options, const char *text, varve_error *error) {
   if (!options || !text) return varve__error(error, VARVE_ARGUMENT, "varve_options_parse: a null argument");
-  return parse_list(options, text, ONCE, error);
+  return parse_list(options, text, HOST, error);
 }
 
 void varve_options_help(void (*line)(void *context, const char *text), void *context) {
@@ -228,7 +234,7 @@ varve_status varve__options_environment(varve_options *options, varve_error *err
   const char *text = secure_getenv("VARVE_OPTIONS");
   if (!text) return VARVE_OK;
   varve_error inner = {0};
-  varve_status status = varve_options_parse(options, text, &inner);
+  varve_status status = parse_list(options, text, ONCE, &inner);
   if (status != VARVE_OK) return varve__error(error, status, "VARVE_OPTIONS: %.220s", inner.detail);
   return VARVE_OK;
 }

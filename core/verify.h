@@ -43,8 +43,8 @@ varve_status varve__verify_plan(struct varve_verifier *verifier, varve_error *er
  * free blocks have no bits; counters of used blocks and regions agree with the tables. */
 varve_status varve__verify_after(struct varve_verifier *verifier, const struct varve_snapshot *before,
                                  varve_error *error);
-/* With a store log, after the trace of this pause: every slot of every reachable object holds what was last stored
- * through the store interface. */
+/* With a store log, after the trace of this pause: every slot of every reachable object that holds a reference
+ * holds what was last stored through the store interface. */
 varve_status varve__verify_stores(struct varve_verifier *verifier, varve_error *error);
 /* With a store log, after a collection: copy the words of all objects into the log, for they have moved. False: there
  * was no memory to find them all. */

@@ -9,23 +9,22 @@
 #include "core/verifier.h"
 
 static void check_stored(struct varve_verifier *v, varve_word *slot, uint32_t tags) {
-  (void)tags;
   varve_word word = *slot, logged;
   memcpy(&logged, v->heap->store_log + ((uintptr_t)slot - space_of(v)->base), sizeof logged);
-  if (word != logged)
+  if (word != logged && heap_is_reference(v->heap, word, tags))
     varve__verify_damage(v, "%s: word %#llx was written past the store interface; last stored: %#llx",
                          varve__verify_slot_place(v, slot).text, ull(word), ull(logged));
 }
 
 SCAN_INLINE void check_stored_slots(void *context, varve_word *slots, size_t count) {
   struct varve_verifier *v = context;
-  for (size_t i = 0; i < count; ++i) check_stored(v, &slots[i], 0);
+  for (size_t i = 0; i < count; ++i) check_stored(v, &slots[i], v->heap->slot_tags);
 }
 
 static void check_stored_narrow(struct varve_verifier *v, varve_narrow *slot) {
   varve_narrow word = *slot, logged;
   memcpy(&logged, v->heap->store_log + ((uintptr_t)slot - space_of(v)->base), sizeof logged);
-  if (word != logged)
+  if (word != logged && heap_is_narrow_reference(v->heap, word))
     varve__verify_damage(v, "%s: narrow word %#x was written past the store interface; last stored: %#x",
                          varve__verify_slot_place(v, slot).text, word, logged);
 }

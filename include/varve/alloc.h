@@ -37,7 +37,7 @@ static inline VARVE_MUST_USE void *varve_alloc_uninit(varve_mutator *mutator, va
   return (void *)at;
 }
 
-/** Allocate with a payload of zeroes. */
+/** Allocate with a payload of zeroes. Zero is a word like others, and no reference: slots may be left as they are. */
 static inline VARVE_MUST_USE void *varve_alloc(varve_mutator *mutator, varve_layout layout, size_t bytes) {
   size_t size = VARVE_ROUND(bytes);
   uintptr_t at = mutator->cursor;
@@ -53,7 +53,8 @@ static inline VARVE_MUST_USE void *varve_alloc(varve_mutator *mutator, varve_lay
   return (void *)at;
 }
 
-/** The object's size in bytes, header included, rounded up to the granule. */
+/** The object's size in bytes, header included, rounded up to the granule (8 unless the host says otherwise): for
+ *  objects that are made of words it is exact, and may stand for an array's length. */
 static inline size_t varve_object_bytes(const varve_object *object) {
   uint32_t words; /* a load of its own: the flags may be changing */
   memcpy(&words, (const char *)object + VARVE_ABI_HEADER_WORDS_SHIFT / 8, sizeof words);

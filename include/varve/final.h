@@ -17,6 +17,11 @@
  * collection in the order in which they were attached. Nothing of the host's runs in a pause: varve_finalizer_next
  * and varve_finalizers_run are called when the host likes, by any of its mutators, several at once if it likes.
  *
+ * Objects come back by their addresses: which tag bits the host's words for them have it must know itself.
+ * `context` is not looked at. A host whose finalizers are objects (closures) keeps them in a table of ephemerons
+ * (weak.h) with the object as key: the value stays as long as the object does, in the queue, too, and may refer to the
+ * object.
+ *
  * A heap that ends forgets its finalizers; they are not run.
  */
 #ifndef VARVE_FINAL_H

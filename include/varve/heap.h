@@ -12,8 +12,8 @@ VARVE_BEGIN
 /** Reserve a heap's address space and populate its initial size: from 128 MiB on with all workers, for which threads
  * are started; otherwise it starts none.
  *
- * @param options  NULL: defaults. The environment variable VARVE_OPTIONS is applied on top (not in a set-uid
- *                 process). Copied; may be freed afterwards.
+ * @param options  NULL: defaults. The environment variable VARVE_OPTIONS is applied on top (not in a set-uid process),
+ *                 but for what options.def leaves to the program. Copied; may be freed afterwards.
  * @param out      the new heap; written only on success.
  * @return VARVE_OK
  *         VARVE_OPTION    a value is out of range or does not fit another; the detail names it
@@ -89,7 +89,8 @@ VARVE_API varve_status varve_collect_newest(varve_mutator *mutator);
 /** Run a full collection; what it finds alive is immortal: no later collection marks, moves or frees it, or looks at it
  * unless it was written to. For what a program builds once, at its start: full collections then cost what was made
  * since. It may be written to like everything else; what only an immortal object refers to stays alive with it, also
- * when nobody refers to that any more.
+ * when nobody refers to that any more. Weak slots and ephemerons of immortal objects are cleared like others, when what
+ * they refer to is not immortal and dies. Finalizers of immortal objects are never queued.
  *
  * Called again, it collects the immortal part once more, with what was made since, and all that is alive is immortal
  * then. When the system has no memory for noting stores into immortal objects, or a heap that is nearly full

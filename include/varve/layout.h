@@ -100,7 +100,8 @@ typedef struct varve_layout_desc {
 } varve_layout_desc;
 
 /** Register a layout.
- * @param out the new id; written only on success.
+ * @param out the new id; written only on success. Ids count registrations that succeeded: the first is 1, the next 2,
+ *            so that a host that registers its layouts in the same order in every heap may take them for constants.
  * @return VARVE_OK; VARVE_LAYOUT when the description contradicts itself (the detail says where), it has narrow slots
  *         and the heap was created without narrow=1, or 65535 layouts exist; VARVE_METADATA when no memory was left.
  * @threads any; may block while a collection runs; moves nothing. */

@@ -49,7 +49,7 @@ static inline varve_status varve_attach(varve_heap *heap, const char *name, varv
 VARVE_API varve_status varve_detach(varve_mutator *mutator);
 
 /** Enter native state: from here until varve_native_leave the thread counts as stopped. Never blocks.
- * @return VARVE_OK; VARVE_THREAD when already native, or from another thread. */
+ * @return VARVE_OK; VARVE_THREAD when already native, or from another thread. Who knows better need not look. */
 VARVE_API varve_status varve_native_enter(varve_mutator *mutator);
 
 /** Leave native state. Blocks while a collection runs; objects may have moved. Errors as above. */

@@ -19,6 +19,9 @@
 
 VARVE_BEGIN
 
+/* For the length of a call, or of a scope: VARVE_PINNED, which costs two stores. For longer, or across threads:
+ * varve_pin. */
+
 /* ---- scoped ------------------------------------------------------------------------------------------------ */
 
 static inline void varve_pinned_push(varve_mutator *mutator, varve_frame *frame, size_t count) {

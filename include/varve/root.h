@@ -37,6 +37,15 @@ static inline void varve_frame_scope_end(struct varve_frame_scope *scope) {
   varve_frame_pop(scope->mutator, scope->frame);
 }
 
+/* Rules for C code that holds references:
+ *
+ *   Whatever may allocate or poll is a safepoint, and so is every function that calls such a thing. After it every
+ *   address and every word in a plain variable is void; what is in a frame is up to date.
+ *   A function that reaches a safepoint keeps what it needs afterwards in a frame of its own, its parameters included:
+ *   they are copied in first. So nobody has to root anything for those whom he calls.
+ *   f(cons(...), cons(...)) is wrong: the first result waits in a register while the second is made.
+ *   Derive addresses (varve_untag) anew after each safepoint, or see VARVE_DERIVED. */
+
 /** Named local slots, null at first, unlinked when the enclosing scope is left by any way but longjmp:
  *
  *      VARVE_FRAME(f, mutator, list, cell);
@@ -191,7 +200,9 @@ VARVE_API void varve_ref_array_remove(varve_refs *refs);
 /* ---- callbacks --------------------------------------------------------------------------------------------- */
 
 /** Visit part `part` of the host's roots: each slot once per pass, over all parts. Same rules as a trace function
- *  (layout.h). Called twice or more per collection for every part. */
+ *  (layout.h). Called twice or more per collection for every part, and looked at as a whole by each: a young
+ *  collection does not know which slots have changed since the last one. What mutators wrote before their safepoints is
+ *  seen, in plain memory of the host, too. */
 typedef void varve_root_fn(void *context, size_t part, varve_visitor *visitor);
 
 /** @return VARVE_OK; VARVE_ROOT when parts is 0 or the pair (fn, context) is registered already; VARVE_METADATA. */

@@ -8,6 +8,9 @@
  * no ages may compile with -DVARVE_AGES=0 and has plain stores only. Storing words that are no references needs none of
  * this.
  *
+ * Outside the heap stores are plain: into frames, global slots, memory that a root callback visits, untracked Ref
+ * arrays; handles have varve_handle_set.
+ *
  * With VARVE_STORE_LOG defined (the debug presets), each store is also written
  * to a log beside the heap, and a heap with check-stores=1 names the slots that were written past this interface.
  */
@@ -50,9 +53,10 @@ static inline void varve_store(varve_mutator *mutator, void *object, varve_word 
   varve_store_log(mutator, slot, word);
 }
 
-/** The first store into a slot of an object that this mutator allocated since its last safepoint. Relaxed atomic, which
- *  keeps compilers from joining neighbouring slots into one wide load and store: words that were stored to a frame just
- *  before could not be forwarded to it, and building trees took a third longer. */
+/** A first store into a slot of an object that this mutator allocated since its last safepoint; until the next one it
+ *  may be stored to again in the same way. Relaxed atomic, which keeps compilers from joining neighbouring slots into
+ *  one wide load and store: words that were stored to a frame just before could not be forwarded to it, and building
+ *  trees took a third longer. */
 static inline void varve_init(varve_mutator *mutator, void *object, varve_word *slot, varve_word word) {
   (void)object;
   __atomic_store_n(slot, word, __ATOMIC_RELAXED);

@@ -72,7 +72,8 @@ typedef enum varve_status {
   VARVE_STATUS_COUNT
 } varve_status;
 
-/** What went wrong, in detail. Calls that can fail during set-up take a pointer to one; NULL is allowed. */
+/** What went wrong, in detail. Calls that can fail during set-up take a pointer to one; NULL is allowed. Need not be
+ *  initialised: written when the call fails, and only then. */
 typedef struct varve_error {
   varve_status status;
   char detail[248]; /* names the option, layout, slot or errno; empty when there is nothing to add */

@@ -31,8 +31,18 @@
  *      VARVE_WEAK_AFTER, and of all objects that were first marked in step 3;
  *   5. cleaners of unmarked objects are queued.
  *
- * Keys are compared by identity. A hash table over them that hashes addresses must be rehashed after a collection that
- * moved objects (bytes_moved in stats.h, on_collection in options.h), for a collection moves keys.
+ * So the value of an ephemeron whose key waits in the queue of finalizers stays with it.
+ *
+ * Keys are compared by identity. A table that hashes them takes varve_identity_hash (hash.h), which stays; one that
+ * hashes addresses must be rehashed after a collection that moved objects (after_collection in options.h). An empty
+ * entry may have any key that is no reference, 0 as it was born; key and value are two stores, in any order:
+ *
+ *      size_t i = varve_identity_hash(me, key) & mask;
+ *      while (table->entry[i].key && varve_untag(table->entry[i].key) != key) i = (i + 1) & mask;
+ *      varve_store(me, table, &table->entry[i].key, varve_tag(key, 0));
+ *      varve_store(me, table, &table->entry[i].value, value);
+ *
+ * With `cleared` a word other than 0, entries of dead keys are told from empty ones, and probes go on behind them.
  *
  * A collection of the newest epochs clears slots to objects of these epochs only. What it costs is in proportion to the
  * slots and entries of live objects that it takes, or that were written to since; stats.h has weak_ns.

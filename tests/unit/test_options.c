@@ -341,6 +341,11 @@ static void environment(void **state) {
   assert_int_equal(varve__options_environment(&options, &error), VARVE_OPTION);
   assert_non_null(strstr(error.detail, "VARVE_OPTIONS"));
   assert_non_null(strstr(error.detail, "workers=9x"));
+  setenv("VARVE_OPTIONS", "slot-tags=3", 1);
+  assert_int_equal(varve__options_environment(&options, &error), VARVE_OPTION);
+  assert_non_null(strstr(error.detail, "slot-tags is for the program to set"));
+  assert_int_equal(options.slot_tags, 1);
+  assert_int_equal(parse("slot-tags=3"), VARVE_OK);
   unsetenv("VARVE_OPTIONS");
 }
 
