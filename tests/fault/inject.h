@@ -47,6 +47,9 @@ void machine(int policy);
 /* The share of regions, in 1/16, whose pages turn out to be on the other node. */
 void machine_astray(unsigned sixteenths);
 
+/* Has the administrator set huge pages aside? They are ordinary ones in truth. */
+void machine_pool(bool full);
+
 /* Sleep, in one of `period` of the phases of each worker, before and after. 0: never. */
 void delay_workers(unsigned period);
 

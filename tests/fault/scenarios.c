@@ -40,6 +40,13 @@ static void create_narrow(void) { run_with("heap-max=16m,narrow=1,huge-pages=off
 static void create_searched(void) { run_with(SMALL_HEAP ",conservative-roots=1"); }
 static void create_locked(void) { run_with(SMALL_HEAP ",lock-memory=1"); }
 static void create_explicit(void) { run_with(SMALL_HEAP ",huge-pages=explicit"); }
+
+static void create_pooled(void) {
+  machine_pool(true);
+  run_with("heap-max=16m,heap-initial=4m,give-back=1,huge-pages=explicit");
+  machine_pool(false);
+}
+
 static void create_parallel(void) { run_with("heap-max=256m,heap-initial=130m,workers=2,huge-pages=off"); }
 
 static void on_nodes(int policy, unsigned astray) {
@@ -523,6 +530,7 @@ const struct scenario scenarios[] = {
     {"create", create, true},          {"create_plain", create_plain, true},
     {"create_narrow", create_narrow, true}, {"create_searched", create_searched, true},
     {"create_locked", create_locked, true}, {"create_explicit", create_explicit, true},
+    {"create_pooled", create_pooled, true},
     {"create_parallel", create_parallel, false}, {"nodes_local", nodes_local, true},
     {"nodes_preferred", nodes_preferred, false}, {"nodes_bound", nodes_bound, true},
     {"nodes_interleaved", nodes_interleaved, false}, {"mutators", mutators, true},
