@@ -17,8 +17,8 @@ VARVE_BEGIN
  * @param out      the new heap; written only on success.
  * @return VARVE_OK
  *         VARVE_OPTION    a value is out of range or does not fit another; the detail names it
- *         VARVE_RESERVE   no address space for heap-max
- *         VARVE_COMMIT    no memory for the initial size
+ *         VARVE_RESERVE   no address space for heap-max, or for the log of check-stores
+ *         VARVE_COMMIT    no memory for the initial size, or for that log
  *         VARVE_METADATA  no memory for tables
  *         On failure nothing is left behind.
  * @threads any; may block; makes system calls. */
