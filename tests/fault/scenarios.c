@@ -159,6 +159,10 @@ static void collect_with(const char *options) {
 static void collect(void) { collect_with("heap-max=32m,workers=4,parallel-min=0,move-everything=1,mark-segments=8"); }
 static void collect_verified(void) { collect_with("heap-max=16m,workers=2,parallel-min=0,verify=2,poison=1,stress=50"); }
 
+#ifdef VARVE_STORE_LOG
+static void collect_logged(void) { collect_with("heap-max=16m,workers=2,parallel-min=0,check-stores=1,move-everything=1"); }
+#endif
+
 /* ---- layouts ------------------------------------------------------------------------------------------------- */
 
 static void trace_nothing(void *context, varve_object *object, size_t bytes, varve_visitor *visitor) {
@@ -545,5 +549,8 @@ const struct scenario scenarios[] = {
     {"walks", walks, true},            {"topology", topology, true},
     {"remember", remember, false},      {"settings", settings, true},
     {"fork", fork_heap, false},
+#ifdef VARVE_STORE_LOG
+    {"collect_logged", collect_logged, false},
+#endif
 };
 const unsigned scenario_count = sizeof scenarios / sizeof *scenarios;
