@@ -121,8 +121,9 @@ static void name_late(struct varve_heap *heap, uint64_t waited_ns) {
     next = m->next;
     if (atomic_load(&m->state) != MUTATOR_RUNNING) continue;
     bool gone = varve__mutator_is_gone(m);
-    varve__log(heap, 0, "mutator %s %s for %.3g s: %s", m->name, gone ? "has held up a stop" : "has reached no safepoint",
-               seconds, gone ? "its thread has ended without varve_detach, so it is detached" : "a stop waits for it");
+    varve__log(heap, 0, "mutator %s %s for %.3g s: %s", m->name,
+               gone ? "has held up a stop" : "has reached no safepoint", seconds,
+               gone ? "its thread has ended without varve_detach, so it is detached" : "a stop waits for it");
     if (gone) varve__mutator_bury(m);
   }
 }

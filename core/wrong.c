@@ -37,8 +37,10 @@ static const char *wrong_place(const struct varve_heap *heap, uint64_t address) 
   uint8_t kind = atomic_load_explicit(&space->regions[space_region(space, address)].kind, memory_order_acquire);
   if (!region_holds(kind)) return "in free memory: its region holds nothing";
   if (*(const uint64_t *)address == VARVE__POISON) return "dead: its memory has been freed, and holds poison";
-  if (kind != REGION_MEDIUM && space->blocks[block].kind == BLOCK_FREE) return "in free memory: its block holds nothing";
-  if (kind == REGION_SMALL && !space_is_fresh(space, block)) return "dead: the last collection found no object there alive";
+  if (kind != REGION_MEDIUM && space->blocks[block].kind == BLOCK_FREE)
+    return "in free memory: its block holds nothing";
+  if (kind == REGION_SMALL && !space_is_fresh(space, block))
+    return "dead: the last collection found no object there alive";
   return "in free memory, or dead";
 }
 
@@ -47,7 +49,8 @@ static varve_status say_inside(const struct varve_heap *heap, varve_word word, u
   const varve_object *at = (const varve_object *)object;
   varve_layout layout = varve_object_layout(at);
   return varve__error(error, VARVE_CORRUPT,
-                      "word %#llx is inside of an object, %llu bytes from its start: %#llx, layout %u \"%.48s\", %zu bytes",
+                      "word %#llx is inside of an object, %llu bytes from its start: %#llx, layout %u \"%.48s\", "
+                      "%zu bytes",
                       ull(word), ull(address - object), ull(object), layout, varve_layout_name(heap, layout),
                       varve_object_bytes(at));
 }
@@ -56,8 +59,8 @@ static varve_status check_object(const struct varve_heap *heap, varve_word word,
   const varve_object *at = (const varve_object *)object;
   varve_layout layout = varve_object_layout(at);
   if (varve__layout_fits(&heap->layouts, layout, varve_object_bytes(at) / 8)) return VARVE_OK;
-  return varve__error(error, VARVE_CORRUPT, "word %#llx leads to a damaged object: layout %u, %zu bytes", ull(word), layout,
-                      varve_object_bytes(at));
+  return varve__error(error, VARVE_CORRUPT, "word %#llx leads to a damaged object: layout %u, %zu bytes", ull(word),
+                      layout, varve_object_bytes(at));
 }
 
 varve_status varve_check(varve_mutator *head, varve_word word, varve_error *error) {

@@ -7,10 +7,11 @@
  * (an allocation, a poll, native_enter, detach) often; until it does, a collection waits for it. A native mutator
  * may block for as long as it likes and touches nothing of the heap; its frames stay roots.
  *
- * When a stop has waited for a running mutator for as long as the option stop-warning says, the log names it. A thread
- * that ends detaches its mutators before that. If it does not, one that was running is detached when the stop that waits
- * for it gives the warning (not when it was the process's first thread, or another has its number by then); one that was
- * native keeps its frames as roots, on a stack that is no more: that is not noticed, and the next collection may crash.
+ * When a stop has waited for a running mutator for as long as the option stop-warning says, the log names it. A
+ * thread that ends detaches its mutators before that. If it does not, one that was running is detached when the stop
+ * that waits for it gives the warning (not when it was the process's first thread, or another has its number by
+ * then); one that was native keeps its frames as roots, on a stack that is no more: that is not noticed, and the next
+ * collection may crash.
  *
  * A thread with several mutators (of one heap or of several) runs at most one of them at a time: before it may reach a
  * safepoint of one, the others are native. Otherwise a collection waits for a thread that waits for it.

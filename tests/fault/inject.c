@@ -73,7 +73,7 @@ static bool fails(enum fault from, enum fault last) {
 
 /* ---- what is held -------------------------------------------------------------------------------------------- */
 
-/* Mappings that the library made, jemalloc's own, which no heap gives back, among them: they are told by their flags. */
+/* Mappings that the library made, jemalloc's own, which no heap gives back, among them: they are told by flags. */
 #define MAPPINGS 8192u
 struct mapping {
   uintptr_t base, end;

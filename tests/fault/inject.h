@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* inject.h -- calls of the library to the system that fail when they are told to, and what it has not given back.
  *
- * Idea       The linker leads the library's calls through wrappers (tests/CMakeLists.txt lists them). Each counts, fails
- *            when it is its turn, and otherwise asks the system. What is mapped, open, started or allocated is counted
- *            as well. The system's machine has one node; `machine` makes it one of two, and nodes are what mbind said.
+ * Idea       The linker leads the library's calls through wrappers (tests/CMakeLists.txt lists them). Each counts,
+ *            fails when it is its turn, and otherwise asks the system. What is mapped, open, started or allocated is
+ *            counted as well. The system's machine has one node; `machine` makes it one of two, and nodes are what
+ *            mbind said.
  * Called by  the programs in tests/fault. One scenario at a time in a process; wrappers run in any thread.
  */
 #ifndef VARVE_TESTS_FAULT_INJECT_H

@@ -89,7 +89,8 @@ static void dead_and_free_are_told(void **state) {
     f.kept = api_pair(&api, 2, NULL, NULL);
     varve_word before = f.kept, behind = f.kept + sizeof(struct pair);
     wrong(&api, behind, "in free memory");
-    wrong(&api, (varve_word)((uintptr_t)varve_untag(f.kept) + (UINT64_C(12) << 20)), "in free memory: its region holds nothing");
+    wrong(&api, (varve_word)((uintptr_t)varve_untag(f.kept) + (UINT64_C(12) << 20)),
+        "in free memory: its region holds nothing");
     wrong(&api, (f.kept & ~(varve_word)0xffff) + 0x20000, "in free memory: its block holds nothing");
     api_collect(&api, NULL);
     fine(&api, f.kept);

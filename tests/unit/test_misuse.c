@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* test_misuse.c -- wrong calls that the public headers name: each gives the status and the detail, or ends the process with the
- * message, that misuse.def says. A row has a heap of its own, which is sound and can be destroyed afterwards. */
+/* test_misuse.c -- wrong calls that the public headers name: each gives the status and the detail, or ends the process
+ * with the message, that misuse.def says. A row has a heap of its own, which is sound and can end afterwards. */
 #define _GNU_SOURCE 1
 #include <alloca.h>
 #include <pthread.h>
@@ -84,7 +84,9 @@ static void *poll_slowly(void *api) {
   return NULL;
 }
 
-static void *alloc_slowly(void *api) { return varve_alloc_slow(((struct api *)api)->me, ((struct api *)api)->data, 5000); }
+static void *alloc_slowly(void *api) {
+  return varve_alloc_slow(((struct api *)api)->me, ((struct api *)api)->data, 5000);
+}
 
 static void on_thread(struct api *api, void *(*body)(void *)) {
   pthread_t thread;
@@ -117,7 +119,9 @@ static void alloc_native(struct api *api) {
   alloc_slowly(api);
 }
 
-static void visit_nothing(void *context, size_t part, varve_visitor *visitor) { (void)context, (void)part, (void)visitor; }
+static void visit_nothing(void *context, size_t part, varve_visitor *visitor) {
+  (void)context, (void)part, (void)visitor;
+}
 
 static void visit_narrow(void *context, size_t part, varve_visitor *visitor) {
   (void)context, (void)part;
@@ -141,7 +145,8 @@ static varve_status overlap(struct api *api, varve_error *error) {
 
 static varve_status add_array(struct api *api, varve_word *base, varve_narrow *narrow, size_t stride,
                               const uint64_t *bitmap, varve_error *error) {
-  varve_ref_array array = {.name = "array", .base = base, .narrow = narrow, .stride = stride, .count = 1, .bitmap = bitmap};
+  varve_ref_array array = {.name = "array", .base = base, .narrow = narrow, .stride = stride, .count = 1,
+                           .bitmap = bitmap};
   return varve_ref_array_add(api->heap, &array, &refs, error);
 }
 
@@ -309,7 +314,8 @@ static void judge(const struct order *order) {
   const struct row *row = order->row;
   const char *where = row->where == NATIVE ? ", native" : row->where == ELSEWHERE ? ", another thread" : "";
   if (order->status != row->status)
-    fail_msg("%s (%s%s): %d, not %d: %s", row->source, row->misuse, where, order->status, row->status, order->error.detail);
+    fail_msg("%s (%s%s): %d, not %d: %s", row->source, row->misuse, where, order->status, row->status,
+             order->error.detail);
   if (!*row->text) return;
   if (order->error.status != row->status || !strstr(order->error.detail, row->text))
     fail_msg("%s (%s%s): \"%s\" is not in \"%s\"", row->source, row->misuse, where, row->text, order->error.detail);
