@@ -31,6 +31,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -195,6 +196,7 @@ static void warm_up(void) {
 }
 
 static void child(const struct plan *plan, unsigned scenario, unsigned fault, uint64_t n) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL); /* who watches may be ended by a time limit */
   warm_up();
   if (plan->way == DELAYS) delay_workers(8), run_all(plan, scenario);
   else if (plan->way == SIGNALS) run_signalled(plan, scenario);
