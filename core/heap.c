@@ -99,15 +99,14 @@ static varve_status populate(struct varve_heap *heap, varve_error *error) {
 }
 
 /* The store log mirrors the heap: reserved and readable as a whole, with memory only where it is used. */
-static bool open_store_log(struct varve_heap *heap) {
-#ifdef VARVE_STORE_LOG
-  if (!heap->options.check_stores) return true;
+static varve_status open_store_log(struct varve_heap *heap, varve_error *error) {
+  if (!heap->options.check_stores) return VARVE_OK;
   heap->store_log = varve__place_reserve(heap->space.bytes, VARVE__REGION_BYTES);
-  return heap->store_log &&
-         varve__place_commit(heap->topology, heap->store_log, heap->space.bytes, heap_home(heap), 0);
-#else
-  return !heap->options.check_stores;
-#endif
+  if (!heap->store_log)
+    return varve__error(error, VARVE_RESERVE, "check-stores=1: the system refused the address space for the log");
+  if (!varve__place_commit(heap->topology, heap->store_log, heap->space.bytes, heap_home(heap), 0))
+    return varve__error(error, VARVE_COMMIT, "check-stores=1: no memory for the log");
+  return VARVE_OK;
 }
 
 static varve_status open_tables(struct varve_heap *heap, varve_error *error) {
@@ -116,9 +115,7 @@ static varve_status open_tables(struct varve_heap *heap, varve_error *error) {
       !varve__marker_open(heap) || !varve__plan_open(heap) || !varve__shares_open(heap) || !varve__hashes_open(heap) ||
       !(heap->verifier = varve__verifier_open(heap)))
     return varve__error(error, VARVE_METADATA, "no memory for the collector's tables");
-  if (!open_store_log(heap))
-    return varve__error(error, VARVE_OPTION, "check-stores=1: needs a library built with VARVE_STORE_LOG, and memory");
-  return VARVE_OK;
+  return open_store_log(heap, error);
 }
 
 /* Zeroed. NULL: no memory. */

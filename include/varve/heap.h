@@ -17,8 +17,8 @@ VARVE_BEGIN
  * @param out      the new heap; written only on success.
  * @return VARVE_OK
  *         VARVE_OPTION    a value is out of range or does not fit another; the detail names it
- *         VARVE_RESERVE   no address space for heap-max
- *         VARVE_COMMIT    no memory for the initial size
+ *         VARVE_RESERVE   no address space for heap-max, or for the log of check-stores
+ *         VARVE_COMMIT    no memory for the initial size, or for that log
  *         VARVE_METADATA  no memory for tables
  *         On failure nothing is left behind.
  * @threads any; may block; makes system calls. */
@@ -106,6 +106,21 @@ VARVE_API varve_status varve_heap_make_immortal(varve_mutator *mutator, varve_er
  *         there was no memory to find out; VARVE_THREAD when the mutator is native, or of another thread.
  * @threads the mutator's own; blocks; moves nothing. */
 VARVE_API varve_status varve_verify(varve_mutator *mutator, varve_error *error);
+
+/** Can this word, as a slot of an object holds it, be used as a reference now? For debuggers and assertions of a host, after
+ * it has read a word that looks wrong. A word that once was a reference and was not in a registered root or slot when
+ * a collection ran mostly leads to nothing, or into the middle of something; it may also lead to another object by now.
+ *
+ * The detail says what is wrong: "null"; "poison", what freed memory holds in heaps with poison=1; "an immediate", the tag
+ * being none of slot-tags; "outside the heap"; "misaligned" for the heap's granule; "in free memory"; "dead": no object that
+ * the last collection found alive; or "inside" of an object, of which it names address, layout and size; "damaged": an
+ * object whose header has a layout or size that cannot be.
+ *
+ * For a narrow word, ask for that of varve_narrow_untag. What another mutator has allocated since this one's last
+ * safepoint may seem to be free memory, or the other way round.
+ * @return VARVE_OK; VARVE_CORRUPT with the detail; VARVE_THREAD when the mutator is native, or of another thread.
+ * @threads the mutator's own, running. Stops nobody, moves nothing; takes as long as varve_object_of (pin.h). */
+VARVE_API varve_status varve_check(varve_mutator *mutator, varve_word word, varve_error *error);
 
 /** Is this address inside the heap's reservation? Says nothing about an object being there. Any thread. */
 VARVE_API bool varve_heap_contains(const varve_heap *heap, const void *address);

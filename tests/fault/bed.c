@@ -31,9 +31,12 @@ struct trial trial_begin(struct bed *bed, const char *what, unsigned allowed, bo
 bool trial_again(struct trial *t, varve_status status) {
   if (status == VARVE_OK) return false;
   if (!(t->allowed & ONLY(status)))
-    bed_fail("%s: returned %d (%s), which it may not: %s", t->what, status, varve_status_sentence(status), t->error.detail);
-  if (fault_fired() == t->fired) bed_fail("%s: failed (%d) though nothing else has: %s", t->what, status, t->error.detail);
-  if (t->explains && t->error.status != status) bed_fail("%s: returned %d, and filled in %d", t->what, status, t->error.status);
+    bed_fail("%s: returned %d (%s), which it may not: %s", t->what, status, varve_status_sentence(status),
+             t->error.detail);
+  if (fault_fired() == t->fired)
+    bed_fail("%s: failed (%d) though nothing else has: %s", t->what, status, t->error.detail);
+  if (t->explains && t->error.status != status)
+    bed_fail("%s: returned %d, and filled in %d", t->what, status, t->error.status);
   if (t->explains && !*t->error.detail) bed_fail("%s: failed without a detail", t->what);
   t->error = (varve_error){0};
   t->bed->refused += t->tries == 0;
@@ -156,7 +159,8 @@ static void check_list(struct bed *bed, unsigned list) {
   for (varve_word word = bed->frame.list[list]; word; --place) {
     const struct cell *cell = (const struct cell *)varve_untag(word);
     if (!place) bed_fail("list %u is too long", list);
-    if (cell->number != number_of(list, place - 1)) bed_fail("list %u: cell %llu is damaged", list, (unsigned long long)place);
+    if (cell->number != number_of(list, place - 1))
+      bed_fail("list %u: cell %llu is damaged", list, (unsigned long long)place);
     check_payload((const uint64_t *)varve_untag(cell->payload), cell->number);
     word = cell->next;
   }

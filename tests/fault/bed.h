@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* bed.h -- a heap whose objects are known, and calls that may fail only when something that they need did.
  *
- * Idea       Lists of cells hang from a frame; each cell has a number that follows from its list and place, and a payload
- *            of a size and content that follow from the number. So all of it can be checked without a copy.
+ * Idea       Lists of cells hang from a frame; each cell has a number that follows from its list and place, and a
+ *            payload of a size and content that follow from the number. So all of it can be checked without a copy.
  *            Every call of the library goes through may_fail: a status other than VARVE_OK must be one that the header
  *            names, must come with a detail, and only while a call to the system has failed. Then the call is tried
  *            again, and succeeds, unless failures last.
@@ -57,8 +57,8 @@ struct trial trial_begin(struct bed *bed, const char *what, unsigned allowed, bo
 /* @return true: try again. */
 bool trial_again(struct trial *trial, varve_status status);
 
-/* Evaluate `call`, a status, until it is VARVE_OK or failures last. Its error, if it takes one, is `error`. The value: did
- * it succeed? */
+/* Evaluate `call`, a status, until it is VARVE_OK or failures last. Its error, if it takes one, is `error`. The value:
+ * did it succeed? */
 #define MAY_FAIL(bed_, allowed_, call)                                                  \
   __extension__({                                                                                    \
     struct trial trial_ = trial_begin((bed_), #call, (allowed_), true);                 \

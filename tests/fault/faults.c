@@ -18,9 +18,9 @@
  *
  *   faults WAY[-all] [SCENARIO [KIND [N]]]     one scenario, one kind (its number), one n; -all: all kinds and n
  *
- * Idea       A child process does many runs, one after the other, and notes on a shared page which it is in. When it dies,
- *            or makes no progress, the parent says so and a new child goes on behind that run. A run is over when the
- *            scenario is, and the library holds nothing any more.
+ * Idea       A child process does many runs, one after the other, and notes on a shared page which it is in. When it
+ *            dies, or makes no progress, the parent says so and a new child goes on behind that run. A run is over when
+ *            the scenario is, and the library holds nothing any more.
  */
 #define _GNU_SOURCE 1
 #include <errno.h>
@@ -31,6 +31,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -195,6 +196,7 @@ static void warm_up(void) {
 }
 
 static void child(const struct plan *plan, unsigned scenario, unsigned fault, uint64_t n) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL); /* who watches may be ended by a time limit */
   warm_up();
   if (plan->way == DELAYS) delay_workers(8), run_all(plan, scenario);
   else if (plan->way == SIGNALS) run_signalled(plan, scenario);
@@ -206,7 +208,8 @@ static void child(const struct plan *plan, unsigned scenario, unsigned fault, ui
 static void say(const char *what, int number) {
   unsigned fault = atomic_load(&progress->fault);
   fprintf(stderr, "^^ %s %d: scenario %s, %s (kind %u), n %llu\n", what, number,
-          scenarios[atomic_load(&progress->scenario)].name, fault < FAULT_COUNT ? fault_name((enum fault)fault) : "nothing fails",
+          scenarios[atomic_load(&progress->scenario)].name,
+              fault < FAULT_COUNT ? fault_name((enum fault)fault) : "nothing fails",
           fault, (unsigned long long)atomic_load(&progress->n));
 }
 
@@ -221,7 +224,8 @@ static bool watch(pid_t pid) {
     if (idle == STUCK_SECONDS * 200) kill(pid, SIGKILL);
   }
   if (WIFEXITED(state) && WEXITSTATUS(state) == 0 && atomic_load(&progress->done)) return true;
-  say(WIFSIGNALED(state) ? "ended by signal" : "ended with status", WIFSIGNALED(state) ? WTERMSIG(state) : WEXITSTATUS(state));
+  say(WIFSIGNALED(state) ? "ended by signal" : "ended with status",
+      WIFSIGNALED(state) ? WTERMSIG(state) : WEXITSTATUS(state));
   return false;
 }
 

@@ -73,7 +73,7 @@ static bool fails(enum fault from, enum fault last) {
 
 /* ---- what is held -------------------------------------------------------------------------------------------- */
 
-/* Mappings that the library made, jemalloc's own, which no heap gives back, among them: they are told by their flags. */
+/* Mappings that the library made, jemalloc's own, which no heap gives back, among them: they are told by flags. */
 #define MAPPINGS 8192u
 struct mapping {
   uintptr_t base, end;
@@ -83,6 +83,11 @@ static unsigned mapping_count;
 static int64_t mapped_bytes;
 static pthread_mutex_t mapping_lock = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic int64_t files, threads, blocks, hwloc_things;
+
+#define HUGE_SIZE (63 << 26) /* the flags that name one */
+static bool has_pool;
+
+void machine_pool(bool full) { has_pool = full; }
 
 static uintptr_t page_up(uintptr_t value) { return (value + 4095) & ~(uintptr_t)4095; }
 
@@ -131,6 +136,7 @@ struct held held_now(void) {
 WRAP(void *, mmap, void *at, size_t bytes, int protection, int flags, int file, off_t offset) {
   bool own = (flags & MAP_NORESERVE) && (protection & PROT_WRITE); /* jemalloc's tables for all of its arenas */
   if (!own && fails(FAULT_MMAP, FAULT_MMAP)) return MAP_FAILED;
+  if (has_pool && (flags & MAP_HUGETLB)) flags &= ~(MAP_HUGETLB | HUGE_SIZE);
   void *base = __real_mmap(at, bytes, protection, flags, file, offset);
   if (base != MAP_FAILED && !own && !(flags & MAP_FIXED)) note_mapped(base, bytes);
   return base;

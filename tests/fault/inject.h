@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* inject.h -- calls of the library to the system that fail when they are told to, and what it has not given back.
  *
- * Idea       The linker leads the library's calls through wrappers (tests/CMakeLists.txt lists them). Each counts, fails
- *            when it is its turn, and otherwise asks the system. What is mapped, open, started or allocated is counted
- *            as well. The system's machine has one node; `machine` makes it one of two, and nodes are what mbind said.
+ * Idea       The linker leads the library's calls through wrappers (tests/CMakeLists.txt lists them). Each counts,
+ *            fails when it is its turn, and otherwise asks the system. What is mapped, open, started or allocated is
+ *            counted as well. The system's machine has one node; `machine` makes it one of two, and nodes are what
+ *            mbind said.
  * Called by  the programs in tests/fault. One scenario at a time in a process; wrappers run in any thread.
  */
 #ifndef VARVE_TESTS_FAULT_INJECT_H
@@ -46,6 +47,9 @@ struct held held_now(void);
 void machine(int policy);
 /* The share of regions, in 1/16, whose pages turn out to be on the other node. */
 void machine_astray(unsigned sixteenths);
+
+/* Has the administrator set huge pages aside? They are ordinary ones in truth. */
+void machine_pool(bool full);
 
 /* Sleep, in one of `period` of the phases of each worker, before and after. 0: never. */
 void delay_workers(unsigned period);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* scenarios.c -- what a heap is put through while calls to the system fail; see bed.h. A scenario makes a heap, uses one
- * part of the library, and ends the heap. It is run many times, so it takes some milliseconds. */
+/* scenarios.c -- what a heap is put through while calls to the system fail; see bed.h. A scenario makes a heap, uses
+ * one part of the library, and ends the heap. It is run many times, so it takes some milliseconds. */
 #define _GNU_SOURCE 1
 #include <pthread.h>
 #include <stddef.h>
@@ -40,6 +40,13 @@ static void create_narrow(void) { run_with("heap-max=16m,narrow=1,huge-pages=off
 static void create_searched(void) { run_with(SMALL_HEAP ",conservative-roots=1"); }
 static void create_locked(void) { run_with(SMALL_HEAP ",lock-memory=1"); }
 static void create_explicit(void) { run_with(SMALL_HEAP ",huge-pages=explicit"); }
+
+static void create_pooled(void) {
+  machine_pool(true);
+  run_with("heap-max=16m,heap-initial=4m,give-back=1,huge-pages=explicit");
+  machine_pool(false);
+}
+
 static void create_parallel(void) { run_with("heap-max=256m,heap-initial=130m,workers=2,huge-pages=off"); }
 
 static void on_nodes(int policy, unsigned astray) {
@@ -150,7 +157,15 @@ static void collect_with(const char *options) {
 }
 
 static void collect(void) { collect_with("heap-max=32m,workers=4,parallel-min=0,move-everything=1,mark-segments=8"); }
-static void collect_verified(void) { collect_with("heap-max=16m,workers=2,parallel-min=0,verify=2,poison=1,stress=50"); }
+static void collect_verified(void) {
+  collect_with("heap-max=16m,workers=2,parallel-min=0,verify=2,poison=1,stress=50");
+}
+
+#ifdef VARVE_STORE_LOG
+static void collect_logged(void) {
+  collect_with("heap-max=16m,workers=2,parallel-min=0,check-stores=1,move-everything=1");
+}
+#endif
 
 /* ---- layouts ------------------------------------------------------------------------------------------------- */
 
@@ -174,7 +189,8 @@ static const varve_layout_desc kinds[] = {
     {.kind = VARVE_LAYOUT_RECORDS, .offsets = (const uint32_t[]){0}, .offset_count = 1, .first = 16, .stride = 16},
     {.kind = VARVE_LAYOUT_UNION, .choice = {.offset = 8, .width = 1,
         .cases = (const varve_union_case[]){{1, 1}, {2, 2}}, .case_count = 2}},
-    {.kind = VARVE_LAYOUT_CLOSURE, .closure = {.tag_offset = 8, .tag_stride = 16, .value_offset = 16, .value_stride = 16,
+    {.kind = VARVE_LAYOUT_CLOSURE, .closure = {.tag_offset = 8, .tag_stride = 16, .value_offset = 16,
+        .value_stride = 16,
         .ref_tags = {2}}},
     {.kind = VARVE_LAYOUT_TRACE, .trace = trace_nothing},
     {.kind = VARVE_LAYOUT_WEAK},
@@ -303,7 +319,8 @@ static void slabs(void) {
     size_t used = 0;
     varve_slab_cursor_open(&cursor, slab);
     for (unsigned i = 0; i < 30000; ++i)
-      if (MAY_REFUSE(&bed, (slot = varve_slab_take(&cursor, bed.me, bed.frame.list[i % 2])) != NULL)) last = slot, ++used;
+      if (MAY_REFUSE(&bed, (slot = varve_slab_take(&cursor, bed.me, bed.frame.list[i % 2])) != NULL))
+        last = slot, ++used;
       else break;
     MUST(varve_collect_newest(bed.me) == VARVE_OK);
     bed_collect(&bed);
@@ -342,8 +359,8 @@ static void finalizers(void) {
   for (unsigned i = 0; i < 20000; ++i) {
     void *object = bed_alloc(&bed, bed.data, 24, true);
     if (!object) break;
-    if (MAY_REFUSE(&bed, (i % 4 ? varve_finalizer_attach : varve_cleaner_attach)(bed.me, object, (int)(i % 3), NULL, NULL)))
-      ++attached;
+    if (i % 4) attached += MAY_REFUSE(&bed, varve_finalizer_attach(bed.me, object, (int)(i % 3), NULL, NULL));
+    else attached += MAY_REFUSE(&bed, varve_cleaner_attach(bed.me, object, (int)(i % 3), NULL, NULL));
   }
   bed_collect(&bed);
   bed_collect(&bed);
@@ -523,6 +540,7 @@ const struct scenario scenarios[] = {
     {"create", create, true},          {"create_plain", create_plain, true},
     {"create_narrow", create_narrow, true}, {"create_searched", create_searched, true},
     {"create_locked", create_locked, true}, {"create_explicit", create_explicit, true},
+    {"create_pooled", create_pooled, true},
     {"create_parallel", create_parallel, false}, {"nodes_local", nodes_local, true},
     {"nodes_preferred", nodes_preferred, false}, {"nodes_bound", nodes_bound, true},
     {"nodes_interleaved", nodes_interleaved, false}, {"mutators", mutators, true},
@@ -537,5 +555,8 @@ const struct scenario scenarios[] = {
     {"walks", walks, true},            {"topology", topology, true},
     {"remember", remember, false},      {"settings", settings, true},
     {"fork", fork_heap, false},
+#ifdef VARVE_STORE_LOG
+    {"collect_logged", collect_logged, false},
+#endif
 };
 const unsigned scenario_count = sizeof scenarios / sizeof *scenarios;

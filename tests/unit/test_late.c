@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* test_late.c -- threads that hold up a stop: they are named in the log, again and again; those that have ended are detached. */
+/* test_late.c -- threads that hold up a stop: they are named in the log, again and again; those that have ended are
+ * detached. */
 #define _GNU_SOURCE 1
 #include <pthread.h>
 #include <stdatomic.h>
