@@ -107,14 +107,15 @@ VARVE_API varve_status varve_heap_make_immortal(varve_mutator *mutator, varve_er
  * @threads the mutator's own; blocks; moves nothing. */
 VARVE_API varve_status varve_verify(varve_mutator *mutator, varve_error *error);
 
-/** Can this word, as a slot of an object holds it, be used as a reference now? For debuggers and assertions of a host, after
- * it has read a word that looks wrong. A word that once was a reference and was not in a registered root or slot when
- * a collection ran mostly leads to nothing, or into the middle of something; it may also lead to another object by now.
+/** Can this word, as a slot of an object holds it, be used as a reference now? For debuggers and assertions of a host,
+ * after it has read a word that looks wrong. A word that once was a reference and was not in a registered root or slot
+ * when a collection ran mostly leads to nothing, or into the middle of something; it may also lead to another object by
+ * now.
  *
- * The detail says what is wrong: "null"; "poison", what freed memory holds in heaps with poison=1; "an immediate", the tag
- * being none of slot-tags; "outside the heap"; "misaligned" for the heap's granule; "in free memory"; "dead": no object that
- * the last collection found alive; or "inside" of an object, of which it names address, layout and size; "damaged": an
- * object whose header has a layout or size that cannot be.
+ * The detail says what is wrong: "null"; "poison", what freed memory holds in heaps with poison=1; "an immediate", the
+ * tag being none of slot-tags; "outside the heap"; "misaligned" for the heap's granule; "in free memory"; "dead": no
+ * object that the last collection found alive; or "inside" of an object, of which it names address, layout and size;
+ * "damaged": an object whose header has a layout or size that cannot be.
  *
  * For a narrow word, ask for that of varve_narrow_untag. What another mutator has allocated since this one's last
  * safepoint may seem to be free memory, or the other way round.
