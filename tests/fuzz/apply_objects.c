@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+/* apply_objects.c -- operations on objects: making them, storing into them, asking for their hashes. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "world.h"
+
+#define NODES_MAX 1500u
+#define BYTES_MAX (1u << 20)
+
+varve_mutator *mutator_of(const struct world *world) { return world->player->mutator; }
+
+/* Up to three steps along edges, each chosen by some bits of the way and then the next that leads anywhere. */
+struct node *find(struct world *world, unsigned place, unsigned way, uintptr_t *address) {
+  place %= PLACES;
+  for (unsigned i = 0; i < 8 && !world->place[place].node; ++i) place = (place + 1) % PLACES;
+  struct node *node = world->place[place].node;
+  if (!node) return NULL;
+  varve_word word = place_load(world, place);
+  unsigned index;
+  *address = place_kind(place, &index) == PLACE_NARROW
+                 ? (uintptr_t)varve_narrow_untag(&world->run->coding, (varve_narrow)word)
+                 : (uintptr_t)(word & ~(varve_word)7);
+  for (unsigned steps = way & 3; steps && node->edge_count; --steps, way >>= 4) {
+    struct edge *edge = &node->edges[(way >> 2) % node->edge_count];
+    for (unsigned i = 0; i < 4 && !edge->to; ++i) edge = &node->edges[((way >> 2) + i) % node->edge_count];
+    if (!edge->to) break;
+    if (edge->maybe) fail(world, "an edge that nobody has looked at");
+    *address = edge->kind == EDGE_NARROW
+                   ? (uintptr_t)varve_narrow_untag(&world->run->coding, varve_load_narrow((varve_narrow *)(*address + edge->offset)))
+                   : (uintptr_t)(varve_load((varve_word *)(*address + edge->offset)) & ~(varve_word)7);
+    node = edge->to;
+  }
+  return node;
+}
+
+/* ---- stores ---- */
+
+static varve_word tagged(const struct world *world, const struct edge *edge, uintptr_t target, unsigned choice,
+                         unsigned *tag) {
+  const struct run *run = world->run;
+  if (edge->kind == EDGE_NARROW) {
+    *tag = tag_chosen(run->narrow_tags, run->narrow_tag_count, choice);
+    return varve_narrow_tag(&run->coding, (void *)target, *tag);
+  }
+  *tag = tag_chosen(run->slot_tags, 8, choice);
+  return varve_tag((void *)target, *tag);
+}
+
+static void store_word(struct world *world, uintptr_t address, const struct edge *edge, varve_word word, bool first) {
+  varve_mutator *mutator = mutator_of(world);
+  void *slot = (void *)(address + edge->offset), *object = (void *)address;
+  if (edge->kind == EDGE_NARROW)
+    (first ? varve_init_narrow : varve_store_narrow)(mutator, object, slot, (varve_narrow)word);
+  else (first ? varve_init : varve_store)(mutator, object, slot, word);
+}
+
+void slot_store(struct world *world, struct node *node, uintptr_t address, struct edge *edge, struct node *to,
+                uintptr_t target, unsigned choice, bool first) {
+  unsigned tag;
+  varve_word word = edge->kind == EDGE_NARROW ? choice % world->run->narrow_tag_count : plain_word(world->run->slot_tags, choice);
+  (void)node;
+  edge->word = word;
+  edge->to = to;
+  if (to) word = tagged(world, edge, target, choice, &tag), edge->word = tag;
+  store_word(world, address, edge, word, first);
+}
+
+void apply_store(struct world *world, const struct op *op) {
+  uintptr_t address, target = 0;
+  struct node *node = find(world, op->a, op->b, &address), *to = find(world, op->a >> 8, op->b >> 10, &target);
+  if (!node || !node->edge_count || kind_is_immutable((enum kind)node->kind)) return;
+  slot_store(world, node, address, &node->edges[op->c % node->edge_count], to, target, op->c >> 3, false);
+}
+
+void apply_store_plain(struct world *world, const struct op *op) {
+  uintptr_t address;
+  struct node *node = find(world, op->a, op->b, &address);
+  if (!node || !node->edge_count || kind_is_immutable((enum kind)node->kind)) return;
+  slot_store(world, node, address, &node->edges[op->c % node->edge_count], NULL, 0, op->c >> 6, false);
+}
+
+/* The wide slots without gaps from one edge on; at most `most`. */
+static uint32_t run_of(const struct node *node, uint32_t from, uint32_t most) {
+  uint32_t count = 0;
+  while (from + count < node->edge_count && count < most && node->edges[from + count].kind == EDGE_WIDE &&
+         node->edges[from + count].offset == node->edges[from].offset + 8 * count)
+    ++count;
+  return count;
+}
+
+/* From one object's slots to another's, or within one. */
+void apply_store_bulk(struct world *world, const struct op *op) {
+  uintptr_t to_at, from_at;
+  struct node *to = find(world, op->a, op->b, &to_at), *from = find(world, op->a >> 8, op->b >> 10, &from_at);
+  if (!to || !from || !to->edge_count || !from->edge_count || kind_is_immutable((enum kind)to->kind)) return;
+  uint32_t at = (op->c & 255) % to->edge_count, source = (op->c >> 8) % from->edge_count;
+  uint32_t count = run_of(to, at, run_of(from, source, 64));
+  struct edge copy[64];
+  if (!count) return;
+  varve_store_bulk(mutator_of(world), (void *)to_at, (varve_word *)(to_at + to->edges[at].offset),
+                   (const varve_word *)(from_at + from->edges[source].offset), count);
+  memcpy(copy, from->edges + source, count * sizeof *copy);
+  for (uint32_t i = 0; i < count; ++i) to->edges[at + i].to = copy[i].to, to->edges[at + i].word = copy[i].word;
+}
+
+/* ---- new ---- */
+
+static enum kind chosen_kind(const struct world *world, unsigned choice) {
+  unsigned kinds = world->run->narrow ? KIND_COUNT : KIND_NARROW;
+  return (enum kind)(choice & 1 ? (unsigned)SHAPE_COUNT + (choice >> 1) % (kinds - SHAPE_COUNT) : (choice >> 1) % kinds);
+}
+
+static size_t chosen_units(struct world *world, unsigned choice) {
+  unsigned most = choice % 256;
+  if (most == 255 && world->bytes < BYTES_MAX) return 16500 + choice / 256 * 40; /* large */
+  if (most > 247 && world->bytes < BYTES_MAX) return 257 + choice * 3u % 4000;    /* medium */
+  return most > 200 ? 20 + choice % 180 : 4 + choice / 256 % 12;
+}
+
+static void drop_half(struct world *world, unsigned choice) {
+  for (unsigned i = 0; i < PLACES; ++i)
+    if ((i + choice) % 2 && place_is_there(world, i)) place_clear(world, i, 0);
+}
+
+static varve_object *allocate(struct world *world, varve_layout layout, size_t bytes, bool zeroed) {
+  varve_mutator *mutator = mutator_of(world);
+  varve_object *object = zeroed ? varve_alloc(mutator, layout, bytes) : varve_alloc_uninit(mutator, layout, bytes);
+  if (object) return object;
+  if (varve_mutator_status(mutator) != VARVE_HEAP_FULL || !world->run->small) fail(world, "no memory for %zu bytes", bytes);
+  ++world->counts.failed;
+  return NULL;
+}
+
+static void write_object(struct world *world, const struct node *node, varve_object *object, bool zeroed) {
+  uintptr_t address = (uintptr_t)object;
+  memcpy((char *)object + 8, node->image + 8, node->bytes - 8);
+  if (kind_is_hooked((enum kind)node->kind)) memcpy((char *)object + self_offset((enum kind)node->kind), &address, 8);
+  for (uint32_t i = 0; i < node->edge_count; ++i)
+    if (!zeroed || node->edges[i].kind == EDGE_NARROW) store_word(world, address, &node->edges[i], 0, true);
+}
+
+/* Slots refer to what places hold; there has been no safepoint since the object is there. */
+static void link_new(struct world *world, struct node *node, varve_object *object, unsigned choice) {
+  uintptr_t target;
+  for (uint32_t i = 0; i < node->edge_count && i < 12; ++i) {
+    unsigned turn = choice * 31 + i * 7;
+    struct node *to = turn % 3 == 0 ? NULL : find(world, turn >> 2, 0, &target);
+    if (to) slot_store(world, node, (uintptr_t)object, &node->edges[i], to, target, turn, true);
+  }
+}
+
+void apply_new(struct world *world, const struct op *op) {
+  enum kind kind = chosen_kind(world, op->a);
+  if (world->node_count > NODES_MAX) drop_half(world, op->c);
+  struct node *node = node_new(world, kind, chosen_units(world, op->b));
+  varve_object *object = allocate(world, world->run->layout[kind], node->bytes, op->c & 1);
+  settle(world);
+  if (!object) {
+    node_free(node);
+    drop_half(world, op->c);
+    return;
+  }
+  write_object(world, node, object, op->c & 1);
+  link_new(world, node, object, op->c);
+  node->next = world->nodes;
+  world->nodes = node;
+  ++world->node_count;
+  world->bytes += node->bytes;
+  unsigned place = (op->a >> 8) % PLACES;
+  while (!place_is_there(world, place)) place = (place + 1) % PLACES;
+  place_set(world, place, node, (uintptr_t)object, op->c >> 4);
+}
+
+/* Objects that nothing ever refers to. */
+void apply_garbage(struct world *world, const struct op *op) {
+  for (unsigned i = op->a % 32; i; --i) {
+    size_t bytes = op->b % 64 == 0 ? 2100 + op->c % 30000 : 16 + (op->b + i * op->c) % 256 / 8 * 8;
+    varve_object *object = allocate(world, world->run->layout[SHAPE_DATA], bytes, true);
+    settle(world);
+    if (object && op->b & 128 && !varve_identity_hash(mutator_of(world), object)) fail(world, "no hash");
+  }
+}
+
+/* ---- other things that objects have ---- */
+
+void apply_host_byte(struct world *world, const struct op *op) {
+  uintptr_t address;
+  struct node *node = find(world, op->a, op->b, &address);
+  if (!node) return;
+  node->host_byte = (uint8_t)op->c;
+  varve_set_host_byte((varve_object *)address, node->host_byte);
+}
+
+void apply_hash(struct world *world, const struct op *op) {
+  uintptr_t address;
+  struct node *node = find(world, op->a, op->b, &address);
+  if (!node) return;
+  uint64_t hash = varve_identity_hash(mutator_of(world), (void *)address);
+  if (!hash || (node->hash && node->hash != hash)) fail(world, "an identity hash has changed");
+  for (const struct node *n = world->nodes; n && !node->hash; n = n->next)
+    if (n->hash == hash) fail(world, "two objects have one hash");
+  node->hash = hash;
+}

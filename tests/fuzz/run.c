@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/* run.c -- a program is carried out: the heap, its threads, and the operations for which all threads meet. Each thread
+ * goes through the whole program and does what it is the one to do. */
+#define _POSIX_C_SOURCE 200809L
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "world.h"
+
+struct gate {
+  pthread_barrier_t barrier;
+};
+
+static apply_fn *const appliers[OP_COUNT] = {
+#define FUZZ_OP(code, name, weight) apply_##name,
+#include "ops.def"
+#undef FUZZ_OP
+};
+
+/* ---- where all threads meet ---- */
+
+static void settle_all(struct run *run, struct player *leader) {
+  for (unsigned i = 0; i < run->threads; ++i) {
+    run->world[i].player = leader;
+    settle(&run->world[i]);
+    compare(&run->world[i]);
+  }
+}
+
+static void collect_all(struct run *run, struct player *leader) {
+  if (varve_collect(leader->mutator) != VARVE_OK) fail(leader->world, "no collection");
+  settle_all(run, leader);
+  take_all(run, leader->world);
+}
+
+/* The immortal part is collected once more, as if it were mortal. */
+static void make_immortal(struct run *run, struct player *leader) {
+  varve_status expected = varve_heap_options(run->heap)->ages ? VARVE_OK : VARVE_OPTION;
+  varve_heap_stats stats;
+  for (unsigned i = 0; i < run->threads && expected == VARVE_OK; ++i) {
+    run->world[i].has_immortals = false;
+    for (struct node *node = run->world[i].nodes; node; node = node->next) node->immortal = false;
+  }
+  if (varve_heap_make_immortal(leader->mutator, NULL) != expected) fail(leader->world, "not immortal, or against the options");
+  settle_all(run, leader);
+  varve_heap_stats_get(run->heap, &stats);
+  for (unsigned i = 0; i < run->threads && stats.bytes_immortal && expected == VARVE_OK; ++i) {
+    run->world[i].has_immortals = true;
+    for (struct node *node = run->world[i].nodes; node; node = node->next) node->immortal = node->marks & MARK_KEPT;
+  }
+  ++leader->world->counts.immortal;
+}
+
+static void change_worlds(struct run *run, unsigned step) {
+  for (unsigned i = 0; i < run->threads; ++i) {
+    struct world *world = &run->world[(run->player[i].world->index + step) % run->threads];
+    run->player[i].world = world;
+    world->player = &run->player[i];
+  }
+}
+
+static void require(const struct world *world, varve_status status, const char *what) {
+  if (status != VARVE_OK) fail(world, "%s: %s", what, varve_status_sentence(status));
+}
+
+static void meet(struct player *player, const struct op *op, bool immortal) {
+  struct run *run = player->run;
+  for (unsigned i = 0; i < KEPT; ++i) player->world->kept[i] = (struct kept){0}, player->kept[i] = 0;
+  places_park(player->world);
+  require(player->world, varve_native_enter(player->mutator), "native enter");
+  pthread_barrier_wait(&run->gate->barrier);
+  if (player->index == 0) {
+    require(player->world, varve_native_leave(player->mutator), "native leave");
+    settle_all(run, player);
+    if (immortal) make_immortal(run, player);
+    else collect_all(run, player);
+    change_worlds(run, op->a);
+    require(player->world, varve_native_enter(player->mutator), "native enter");
+  }
+  pthread_barrier_wait(&run->gate->barrier);
+  require(player->world, varve_native_leave(player->mutator), "native leave");
+  places_unpark(player->world);
+  settle(player->world);
+}
+
+void apply_barrier(struct world *world, const struct op *op) { meet(world->player, op, false); }
+
+/* Not often: what dies among immortals stays. */
+void apply_immortal(struct world *world, const struct op *op) {
+  if (op->c % 2 == 0) meet(world->player, op, true);
+}
+
+/* ---- threads ---- */
+
+static void play(struct player *player) {
+  const struct program *program = player->run->program;
+  size_t count = program_ops(program);
+  for (player->op = 0; player->op < count; ++player->op) {
+    struct op op = program_op(program, player->op);
+    if (!op_is_for_all(op.code) && op.who % player->run->threads != player->index) continue;
+    appliers[op.code](player->world, &op);
+    ++player->world->counts.ops;
+  }
+  meet(player, &(struct op){0}, false);
+}
+
+static void attach(struct player *player) {
+  varve_error error = {0};
+  if (varve_attach(player->run->heap, "player", &player->mutator, &error) != VARVE_OK) fail(player->world, "%s", error.detail);
+  player->searched = varve_heap_options(player->run->heap)->conservative_roots;
+  varve_slab_cursor_open(&player->cursor, player->run->slab);
+}
+
+static void leave(struct player *player) {
+  struct world *world = player->world;
+  let_all_go(world);
+  places_park(world);
+  varve_slab_cursor_close(&player->cursor);
+  places_close(world, player->mutator);
+  require(world, varve_detach(player->mutator), "detach");
+}
+
+static void *player_main(void *argument) {
+  struct player *player = argument;
+  volatile uintptr_t kept[KEPT] = {0};
+  player->kept = kept;
+  attach(player);
+  player->world->seen = player->run->collections;
+  player->world->parked = true;
+  places_open(player->world, player->mutator);
+  settle(player->world);
+  places_unpark(player->world);
+  play(player);
+  leave(player);
+  return NULL;
+}
+
+/* ---- the heap ---- */
+
+static void note_collection(void *context, const varve_collection_stats *stats) {
+  struct run *run = context;
+  run->full[stats->number % LOG_SIZE] = stats->epochs == stats->epochs_taken;
+  run->collections = stats->number;
+}
+
+static void open_heap(struct run *run) {
+  char text[512];
+  varve_options options;
+  varve_error error = {0};
+  program_options(run->program, text, sizeof text);
+  varve_options_init(&options);
+  options.on_collection = note_collection;
+  options.context = run;
+  if (varve_options_parse(&options, text, &error) != VARVE_OK ||
+      varve_options_parse(&options, run->more_options, &error) != VARVE_OK ||
+      varve_heap_create(&options, &run->heap, &error) != VARVE_OK) {
+    fprintf(stderr, "fuzz: %s\n", error.detail);
+    exit(2);
+  }
+  run->narrow = options.narrow;
+  run->small = options.heap_max < 64u << 20;
+  run->slot_tags = options.slot_tags;
+  run->ref_tags = options.ref_tags;
+  run->narrow_tags = options.narrow_tags;
+  run->narrow_tag_count = 1u << options.narrow_tag_bits;
+  if (run->narrow) require(&run->world[0], varve_narrow_coding_get(run->heap, &run->coding), "coding");
+  run->searches = program_searches(run->program) || options.conservative_roots;
+  run->slab = varve_slab_create(run->heap, "slab");
+}
+
+static void open_players(struct run *run) {
+  for (unsigned i = 0; i < run->threads; ++i) {
+    struct world *world = &run->world[i];
+    run->player[i] = (struct player){.run = run, .world = world, .index = i};
+    world->run = run;
+    world->index = i;
+    world->player = &run->player[i];
+    world->random.state = program_contents(run->program) * 1000 + i;
+  }
+}
+
+static void close_world(struct world *world, struct counts *counts) {
+  for (struct node *node = world->nodes, *next; node; node = next) next = node->next, node_free(node);
+  for (struct record *record = world->records, *next; record; record = next) next = record->next, free(record);
+  free(world->stack);
+  const uint64_t *from = (const uint64_t *)&world->counts;
+  for (size_t i = 0; i < sizeof *counts / 8; ++i) ((uint64_t *)counts)[i] += from[i];
+}
+
+void run_program(const struct program *program, const char *more_options, uint64_t seed, struct counts *counts) {
+  struct run *run = calloc(1, sizeof *run);
+  struct gate gate;
+  pthread_t threads[FUZZ_THREADS_MAX];
+  *run = (struct run){.program = program, .more_options = more_options, .seed = seed,
+                      .threads = program_threads(program), .gate = &gate};
+  pthread_barrier_init(&gate.barrier, NULL, run->threads);
+  open_players(run);
+  open_heap(run);
+  kinds_register(run);
+  for (unsigned i = 0; i < run->threads; ++i)
+    if (pthread_create(&threads[i], NULL, player_main, &run->player[i])) abort();
+  for (unsigned i = 0; i < run->threads; ++i) pthread_join(threads[i], NULL);
+  varve_slab_destroy(run->slab);
+  require(&run->world[0], varve_heap_destroy(run->heap), "destroy");
+  for (unsigned i = 0; i < run->threads; ++i) close_world(&run->world[i], counts);
+  pthread_barrier_destroy(&gate.barrier);
+  ++counts->programs;
+  free(run);
+}
