@@ -108,7 +108,8 @@ void apply_store_bulk(struct world *world, const struct op *op) {
 
 static enum kind chosen_kind(const struct world *world, unsigned choice) {
   unsigned kinds = world->run->narrow ? KIND_COUNT : KIND_NARROW;
-  return (enum kind)(choice & 1 ? (unsigned)SHAPE_COUNT + (choice >> 1) % (kinds - SHAPE_COUNT) : (choice >> 1) % kinds);
+  unsigned own = SHAPE_COUNT; /* half of them, for there are more of the others */
+  return (enum kind)(choice & 1 ? own + (choice >> 1) % (kinds - own) : (choice >> 1) % kinds);
 }
 
 static size_t chosen_units(struct world *world, unsigned choice) {

@@ -88,7 +88,7 @@ size_t program_options(const struct program *program, char *text, size_t capacit
 }
 
 void program_random(uint64_t seed, unsigned threads, uint8_t *bytes, size_t length) {
-  struct random random = {seed * 0x9e3779b97f4a7c15u + 12345};
+  struct random mixer = {seed}, random = {random_next(&mixer)}; /* neighbours have nothing in common */
   for (size_t i = 0; i < length; ++i) bytes[i] = (uint8_t)(random_next(&random) >> 40);
   if (threads && length > 2) bytes[2] = (uint8_t)(threads - 1);
 }
