@@ -5,8 +5,8 @@
 
 #include "world.h"
 
-#define NODES_MAX 1500u
-#define BYTES_MAX (1u << 20)
+#define NODES_MAX 4000u
+#define BYTES_MAX (2u << 20) /* with more there are no new large objects */
 
 varve_mutator *mutator_of(const struct world *world) { return world->player->mutator; }
 
@@ -116,7 +116,7 @@ static size_t chosen_units(struct world *world, unsigned choice) {
   unsigned most = choice % 256;
   if (most == 255 && world->bytes < BYTES_MAX) return 16500 + choice / 256 * 40; /* large */
   if (most > 247 && world->bytes < BYTES_MAX) return 257 + choice * 3u % 4000;    /* medium */
-  return most > 200 ? 20 + choice % 180 : 4 + choice / 256 % 12;
+  return most > 180 ? 20 + choice % 230 : 4 + choice / 256 % 12;
 }
 
 static void drop_half(struct world *world, unsigned choice) {
@@ -151,32 +151,86 @@ static void link_new(struct world *world, struct node *node, varve_object *objec
   }
 }
 
-void apply_new(struct world *world, const struct op *op) {
-  enum kind kind = chosen_kind(world, op->a);
-  if (world->node_count > NODES_MAX) drop_half(world, op->c);
-  struct node *node = node_new(world, kind, chosen_units(world, op->b));
-  varve_object *object = allocate(world, world->run->layout[kind], node->bytes, op->c & 1);
+/* @return NULL: the heap is full, and many places were cleared. */
+static struct node *make(struct world *world, enum kind kind, size_t units, unsigned choice, uintptr_t *address) {
+  if (world->node_count > (world->run->often ? NODES_MAX / 4 : NODES_MAX) || (!world->run->small && world->bytes > world->run->heap_max / 8)) drop_half(world, choice);
+  struct node *node = node_new(world, kind, units);
+  varve_object *object = allocate(world, world->run->layout[kind], node->bytes, choice & 1);
   settle(world);
   if (!object) {
     node_free(node);
-    drop_half(world, op->c);
-    return;
+    drop_half(world, choice);
+    return NULL;
   }
-  write_object(world, node, object, op->c & 1);
-  link_new(world, node, object, op->c);
+  write_object(world, node, object, choice & 1);
   node->next = world->nodes;
   world->nodes = node;
   ++world->node_count;
   world->bytes += node->bytes;
+  *address = (uintptr_t)object;
+  return node;
+}
+
+void apply_new(struct world *world, const struct op *op) {
+  uintptr_t address;
+  struct node *node = make(world, chosen_kind(world, op->a), chosen_units(world, op->b), op->c, &address);
+  if (!node) return;
+  link_new(world, node, (varve_object *)address, op->c);
   unsigned place = (op->a >> 8) % PLACES;
   while (!place_is_there(world, place)) place = (place + 1) % PLACES;
-  place_set(world, place, node, (uintptr_t)object, op->c >> 4);
+  place_set(world, place, node, address, op->c >> 4);
+}
+
+/* Give a load's next object to what holds the others: the chain, whose links are first slots, which are strong, or an
+ * array. */
+static void hold(struct world *world, unsigned place, bool chain, struct node *node, uintptr_t address, unsigned i) {
+  struct node *holder = world->place[place].node;
+  uintptr_t holder_at = (uintptr_t)(place_load(world, place) & ~(varve_word)7);
+  if (chain) {
+    slot_store(world, node, address, &node->edges[0], holder, holder_at, i, true);
+    place_set(world, place, node, address, 0);
+  } else if (holder) {
+    slot_store(world, holder, holder_at, &holder->edges[i % holder->edge_count], node, address, i, false);
+  }
+}
+
+/* An array that a load is put into; sometimes it is large. */
+static bool make_holder(struct world *world, const struct op *op, unsigned place) {
+  uintptr_t address;
+  enum kind kind = world->run->narrow && op->c & 1 ? KIND_NARROW_ARRAY : (enum kind)SHAPE_ARRAY;
+  struct node *node = make(world, kind, op->c % 16 == 0 ? 17000 : 20 + op->c % 600, op->c, &address);
+  if (node) place_set(world, place, node, address, 0);
+  return node != NULL;
+}
+
+static unsigned wide_place(struct world *world, unsigned choice) {
+  unsigned place = choice % PLACES;
+  while (!place_is_there(world, place) || !place_slot(world, place)) place = (place + 1) % PLACES;
+  return place;
+}
+
+/* Many objects in a chain or an array, some of which have hashes. */
+void apply_load(struct world *world, const struct op *op) {
+  static const uint8_t kinds[] = {SHAPE_PAIR, KIND_HOOKED, KIND_BEFORE, KIND_TABLE, SHAPE_ARRAY, KIND_SURVIVOR, SHAPE_FROZEN, KIND_AFTER, SHAPE_DATA};
+  unsigned count = 10 + op->c % (world->run->often ? 30 : 500), place = wide_place(world, op->a >> 8);
+  enum kind kind = (enum kind)kinds[op->a % sizeof kinds];
+  bool chain = op->b & 64 && kind != (enum kind)SHAPE_DATA;
+  place_clear(world, place, 0);
+  if (!chain && !make_holder(world, op, place)) return;
+  for (unsigned i = 0; i < count; ++i) {
+    uintptr_t address;
+    struct node *node = make(world, kind, op->b % 8 == 0 ? 200 : 4 + op->b % 60, op->c, &address);
+    if (!node) return;
+    if (i % 8 == op->a % 8) link_new(world, node, (varve_object *)address, op->c + i);
+    hold(world, place, chain, node, address, i);
+    if (i % 32 == op->b % 64) node->hash = varve_identity_hash(mutator_of(world), (void *)address);
+  }
 }
 
 /* Objects that nothing ever refers to. */
 void apply_garbage(struct world *world, const struct op *op) {
-  for (unsigned i = op->a % 32; i; --i) {
-    size_t bytes = op->b % 64 == 0 ? 2100 + op->c % 30000 : 16 + (op->b + i * op->c) % 256 / 8 * 8;
+  for (unsigned i = op->a % (world->run->often ? 16 : 256); i; --i) {
+    size_t bytes = op->b % 64 == 0 ? 2100 + op->c % 30000 : 16 + (op->b + i * op->c) % (op->b & 64 ? 2000 : 256);
     varve_object *object = allocate(world, world->run->layout[SHAPE_DATA], bytes, true);
     settle(world);
     if (object && op->b & 128 && !varve_identity_hash(mutator_of(world), object)) fail(world, "no hash");

@@ -78,15 +78,13 @@ static void run_one(const struct choice *choice, uint64_t seed, struct counts *c
   free(bytes);
 }
 
-static void print_counts(const struct choice *choice, const struct counts *c) {
-  printf(choice->json ? "{\"programs\": %" PRIu64 ", \"ops\": %" PRIu64 ", \"collections\": %" PRIu64 ", \"full\": %" PRIu64
-                        ", \"cleared\": %" PRIu64 ", \"taken\": %" PRIu64 ", \"compared\": %" PRIu64 ", \"walks\": %" PRIu64
-                        ", \"forks\": %" PRIu64 ", \"immortal\": %" PRIu64 ", \"failed\": %" PRIu64 "}\n"
-                      : "%" PRIu64 " programs, %" PRIu64 " operations, %" PRIu64 " collections (%" PRIu64 " full), %" PRIu64
-                        " slots cleared, %" PRIu64 " finalizers taken, %" PRIu64 " comparisons, %" PRIu64 " walks, %" PRIu64
-                        " forks, %" PRIu64 " times immortal, %" PRIu64 " allocations failed\n",
-         c->programs, c->ops, c->collections, c->full, c->cleared, c->taken, c->compared, c->walks, c->forks, c->immortal,
-         c->failed);
+static void print_counts(const struct choice *choice, const struct counts *counts) {
+  const char *before = choice->json ? "{" : "";
+#define FUZZ_COUNT(name) \
+  printf(choice->json ? "%s\"%s\": %" PRIu64 : "%s%s %" PRIu64, before, #name, counts->name), before = ", ";
+#include "counts.def"
+#undef FUZZ_COUNT
+  puts(choice->json ? "}" : "");
 }
 
 static bool read_flag(struct choice *choice, const char *name) {

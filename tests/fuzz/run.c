@@ -51,7 +51,7 @@ static void make_immortal(struct run *run, struct player *leader) {
     run->world[i].has_immortals = true;
     for (struct node *node = run->world[i].nodes; node; node = node->next) node->immortal = node->marks & MARK_KEPT;
   }
-  ++leader->world->counts.immortal;
+  ++leader->world->counts.made_immortal;
 }
 
 static void change_worlds(struct run *run, unsigned step) {
@@ -140,9 +140,31 @@ static void *player_main(void *argument) {
 
 /* ---- the heap ---- */
 
+/* Of collections one at a time. */
+static void add_figures(struct counts *counts, const varve_collection_stats *stats) {
+  ++counts->collections;
+  counts->full += stats->epochs == stats->epochs_taken;
+  counts->emergencies += stats->emergency;
+  counts->bytes_moved += stats->bytes_moved;
+  counts->splits += stats->splits;
+  counts->objects_pinned += stats->objects_pinned;
+  counts->large_moved += stats->large_moved;
+  counts->mark_overflows += stats->mark_overflows;
+  counts->steals += stats->steals;
+  counts->remembered += stats->remembered;
+  counts->finalizers_queued += stats->finalizers_queued;
+}
+
+static void add_counts(struct counts *to, const struct counts *from) {
+#define FUZZ_COUNT(name) to->name += from->name;
+#include "counts.def"
+#undef FUZZ_COUNT
+}
+
 static void note_collection(void *context, const varve_collection_stats *stats) {
   struct run *run = context;
   run->full[stats->number % LOG_SIZE] = stats->epochs == stats->epochs_taken;
+  add_figures(&run->counts, stats);
   run->collections = stats->number;
 }
 
@@ -162,6 +184,8 @@ static void open_heap(struct run *run) {
   }
   run->narrow = options.narrow;
   run->small = options.heap_max < 64u << 20;
+  run->often = options.stress_period && options.stress_period < 50;
+  run->heap_max = options.heap_max;
   run->slot_tags = options.slot_tags;
   run->ref_tags = options.ref_tags;
   run->narrow_tags = options.narrow_tags;
@@ -186,13 +210,13 @@ static void close_world(struct world *world, struct counts *counts) {
   for (struct node *node = world->nodes, *next; node; node = next) next = node->next, node_free(node);
   for (struct record *record = world->records, *next; record; record = next) next = record->next, free(record);
   free(world->stack);
-  const uint64_t *from = (const uint64_t *)&world->counts;
-  for (size_t i = 0; i < sizeof *counts / 8; ++i) ((uint64_t *)counts)[i] += from[i];
+  add_counts(counts, &world->counts);
 }
 
 void run_program(const struct program *program, const char *more_options, uint64_t seed, struct counts *counts) {
   struct run *run = calloc(1, sizeof *run);
   struct gate gate;
+  varve_heap_stats stats;
   pthread_t threads[FUZZ_THREADS_MAX];
   *run = (struct run){.program = program, .more_options = more_options, .seed = seed,
                       .threads = program_threads(program), .gate = &gate};
@@ -204,6 +228,9 @@ void run_program(const struct program *program, const char *more_options, uint64
     if (pthread_create(&threads[i], NULL, player_main, &run->player[i])) abort();
   for (unsigned i = 0; i < run->threads; ++i) pthread_join(threads[i], NULL);
   varve_slab_destroy(run->slab);
+  varve_heap_stats_get(run->heap, &stats);
+  run->counts.bytes_in_holes = stats.bytes_refilled;
+  add_counts(counts, &run->counts);
   require(&run->world[0], varve_heap_destroy(run->heap), "destroy");
   for (unsigned i = 0; i < run->threads; ++i) close_world(&run->world[i], counts);
   pthread_barrier_destroy(&gate.barrier);

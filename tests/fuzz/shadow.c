@@ -200,10 +200,9 @@ void shadow_collected(struct world *world, uint64_t number) {
     if (!stats.bytes_immortal) { /* not any more: since when is not known */
       for (struct node *node = world->nodes; node; node = node->next) node->immortal = false;
       world->has_immortals = exact = false;
+      ++world->counts.mortal_again;
     }
   }
-  ++world->counts.collections;
-  world->counts.full += full;
   shadow_mark(world, exact);
   collect_edges(world);
   collect_records(world, number);

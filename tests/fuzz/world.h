@@ -140,8 +140,11 @@ struct kept {
   uintptr_t within;
 };
 
+/** What the runs have come to. */
 struct counts {
-  uint64_t programs, ops, collections, full, cleared, queued, taken, compared, walks, failed, forks, immortal;
+#define FUZZ_COUNT(name) uint64_t name;
+#include "counts.def"
+#undef FUZZ_COUNT
 };
 
 struct world {
@@ -201,7 +204,8 @@ struct run {
   uint64_t seed;            /* for reports */
   unsigned threads;
   bool searches; /* stacks may be searched: nothing is exact */
-  bool narrow, small; /* small: the heap may be full */
+  bool narrow, small, often; /* small: the heap may be full; often: collections come so often that less is allocated */
+  uint64_t heap_max;
   unsigned slot_tags, ref_tags;
   uint32_t narrow_tags, narrow_tag_count;
   varve_narrow_coding coding;
@@ -214,6 +218,7 @@ struct run {
   _Atomic uint64_t collections;
   bool full[LOG_SIZE]; /* whether they were, by number modulo */
   _Atomic uint64_t wrong; /* what hooks found */
+  struct counts counts;   /* of collections */
   struct gate *gate;
 };
 
