@@ -5,7 +5,7 @@
 
 #include "world.h"
 
-#define NODES_MAX 4000u
+#define NODES_MAX 2000u
 #define BYTES_MAX (2u << 20) /* with more there are no new large objects */
 
 varve_mutator *mutator_of(const struct world *world) { return world->player->mutator; }
@@ -198,7 +198,7 @@ static void hold(struct world *world, unsigned place, bool chain, struct node *n
 static bool make_holder(struct world *world, const struct op *op, unsigned place) {
   uintptr_t address;
   enum kind kind = world->run->narrow && op->c & 1 ? KIND_NARROW_ARRAY : (enum kind)SHAPE_ARRAY;
-  struct node *node = make(world, kind, op->c % 16 == 0 ? 17000 : 20 + op->c % 600, op->c, &address);
+  struct node *node = make(world, kind, op->c % 32 == 0 && !world->run->often ? 17000 : 20 + op->c % 600, op->c, &address);
   if (node) place_set(world, place, node, address, 0);
   return node != NULL;
 }

@@ -112,8 +112,9 @@ static void add_own_edges(struct node *node) {
       for (unsigned i = 0; i < 2; ++i) add_edge(node, hooked_offsets[i], EDGE_WIDE);
       break;
     case KIND_NARROW:
-      for (unsigned i = 0; i < 3; ++i) add_edge(node, narrow_offsets[i], EDGE_NARROW);
-      add_edge(node, STRONG, EDGE_WIDE);
+      for (unsigned i = 0; i < 2; ++i) add_edge(node, narrow_offsets[i], EDGE_NARROW);
+      add_edge(node, STRONG, EDGE_WIDE); /* in the order of their offsets */
+      add_edge(node, narrow_offsets[2], EDGE_NARROW);
       break;
     case KIND_NARROW_ARRAY:
       for (size_t at = 20; at + 4 <= node->bytes; at += 4) add_edge(node, at, EDGE_NARROW);
