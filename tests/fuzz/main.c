@@ -9,8 +9,9 @@
  * @test threads model --seed 2000 --threads 3 --seconds 12
  * @test long    model --seed 3000 --length 8000 --seconds 15
  *
- * --save writes the program to a file. --shrink looks for the shortest program that still fails and prints it; --print
- * prints the program. Exit status: 0 when all is well; a failure ends the process by a signal.
+ * --save writes the program to a file. --shrink looks, for a program that fails, for the shortest that still does, prints its
+ * operations and saves it; --print prints the operations of each program. Exit status: 0 when all is well; a failure ends
+ * the process by a signal, or with 1 when it was shrunk.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -22,9 +23,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "shrink.h"
 #include "world.h"
 
 #define PROGRAM_SECONDS 100u
+#define SHRINK_SECONDS 20u
 
 struct choice {
   uint64_t seed, seeds;
@@ -65,16 +68,35 @@ static uint8_t *random_bytes(const struct choice *choice, uint64_t seed, size_t 
   return bytes;
 }
 
+static void save(const struct program *program, const char *name) {
+  FILE *file = fopen(name, "wb");
+  if (!file || fwrite(program->bytes, 1, program->length, file) != program->length || fclose(file)) {
+    fprintf(stderr, "fuzz: cannot write %s\n", name);
+    exit(2);
+  }
+}
+
+/* Make it shorter, print what is left and let it fail once more. */
+static void shrink_one(const struct choice *choice, uint8_t *bytes, size_t length) {
+  struct program program = {bytes, length};
+  if (run_apart(&program, choice->options, SHRINK_SECONDS, true) == 0) return;
+  program.length = shrink(bytes, length, choice->options, SHRINK_SECONDS);
+  print_program(&program);
+  if (choice->save) save(&program, choice->save);
+  run_apart(&program, choice->options, SHRINK_SECONDS, false);
+  exit(1);
+}
+
 static void run_one(const struct choice *choice, uint64_t seed, struct counts *counts) {
   size_t length;
   uint8_t *bytes = choice->file ? read_file(choice->file, &length) : random_bytes(choice, seed, &length);
   struct program program = {bytes, length};
+  if (choice->print) print_program(&program);
+  if (choice->shrink) shrink_one(choice, bytes, length);
+  if (choice->save) save(&program, choice->save);
   watch(choice, seed);
-  if (choice->save) {
-    FILE *file = fopen(choice->save, "wb");
-    if (!file || fwrite(bytes, 1, length, file) != length || fclose(file)) exit(2);
-  }
   run_program(&program, choice->options, seed, counts);
+  alarm(0);
   free(bytes);
 }
 
