@@ -119,9 +119,9 @@ static size_t chosen_units(struct world *world, unsigned choice) {
   return most > 180 ? 20 + choice % 230 : 4 + choice / 256 % 12;
 }
 
-static void drop_half(struct world *world, unsigned choice) {
+static void drop_some(struct world *world, unsigned choice) {
   for (unsigned i = 0; i < PLACES; ++i)
-    if ((i + choice) % 2 && place_is_there(world, i)) place_clear(world, i, 0);
+    if ((i + choice) % 4 == 0 && place_is_there(world, i)) place_clear(world, i, 0);
 }
 
 static varve_object *allocate(struct world *world, varve_layout layout, size_t bytes, bool zeroed) {
@@ -153,13 +153,13 @@ static void link_new(struct world *world, struct node *node, varve_object *objec
 
 /* @return NULL: the heap is full, and many places were cleared. */
 static struct node *make(struct world *world, enum kind kind, size_t units, unsigned choice, uintptr_t *address) {
-  if (world->node_count > (world->run->often ? NODES_MAX / 4 : NODES_MAX) || (!world->run->small && world->bytes > world->run->heap_max / 8)) drop_half(world, choice);
+  if (world->node_count > (world->run->often ? NODES_MAX / 4 : NODES_MAX) || (!world->run->small && world->bytes > world->run->heap_max / 8)) drop_some(world, choice);
   struct node *node = node_new(world, kind, units);
   varve_object *object = allocate(world, world->run->layout[kind], node->bytes, choice & 1);
   settle(world);
   if (!object) {
     node_free(node);
-    drop_half(world, choice);
+    drop_some(world, choice);
     return NULL;
   }
   write_object(world, node, object, choice & 1);
@@ -211,15 +211,16 @@ static unsigned wide_place(struct world *world, unsigned choice) {
 
 /* Many objects in a chain or an array, some of which have hashes. */
 void apply_load(struct world *world, const struct op *op) {
-  static const uint8_t kinds[] = {SHAPE_PAIR, KIND_HOOKED, KIND_BEFORE, KIND_TABLE, SHAPE_ARRAY, KIND_SURVIVOR, SHAPE_FROZEN, KIND_AFTER, SHAPE_DATA};
+  static const uint8_t kinds[] = {SHAPE_PAIR, KIND_HOOKED, KIND_BEFORE, KIND_TABLE, SHAPE_ARRAY, KIND_SURVIVOR, SHAPE_FROZEN, KIND_AFTER, SHAPE_DATA, SHAPE_DATA, SHAPE_DATA};
   unsigned count = 10 + op->c % (world->run->often ? 30 : 500), place = wide_place(world, op->a >> 8);
   enum kind kind = (enum kind)kinds[op->a % sizeof kinds];
+  size_t units = world->run->small ? 30 + op->b % 220u : op->b % 8 == 0 ? 200 : 4 + op->b % 60u;
   bool chain = op->b & 64 && kind != (enum kind)SHAPE_DATA;
   place_clear(world, place, 0);
   if (!chain && !make_holder(world, op, place)) return;
   for (unsigned i = 0; i < count; ++i) {
     uintptr_t address;
-    struct node *node = make(world, kind, op->b % 8 == 0 ? 200 : 4 + op->b % 60, op->c, &address);
+    struct node *node = make(world, kind, units, op->c + i, &address);
     if (!node) return;
     if (i % 8 == op->a % 8) link_new(world, node, (varve_object *)address, op->c + i);
     hold(world, place, chain, node, address, i);

@@ -24,7 +24,7 @@ static const char *const rows[] = {
     "heap-max=64m,workers=3,dense=101,move-everything=1,stress=25",
     "heap-max=5m,workers=2,move-everything=1,mark-segments=1",
     "heap-max=64m,workers=2,stress=15,slide-budget=2m",
-    "heap-max=12m,workers=2,heap-sizing=adaptive",
+    "heap-max=6m,workers=2,heap-sizing=adaptive",
     "heap-max=64m,workers=4,heap-sizing=fixed,move-everything=1,stress=100",
 };
 

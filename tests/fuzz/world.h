@@ -204,7 +204,8 @@ struct run {
   uint64_t seed;            /* for reports */
   unsigned threads;
   bool searches; /* stacks may be searched: nothing is exact */
-  bool narrow, small, often; /* small: the heap may be full; often: collections come so often that less is allocated */
+  bool narrow, often; /* often: collections come so often that less is allocated */
+  _Atomic bool small; /* the heap may be full */
   uint64_t heap_max;
   unsigned slot_tags, ref_tags;
   uint32_t narrow_tags, narrow_tag_count;
