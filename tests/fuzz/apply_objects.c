@@ -5,7 +5,7 @@
 
 #include "world.h"
 
-#define NODES_MAX 2000u
+#define NODES_MAX 1500u
 #define BYTES_MAX (2u << 20) /* with more there are no new large objects */
 
 varve_mutator *mutator_of(const struct world *world) { return world->player->mutator; }
@@ -153,7 +153,8 @@ static void link_new(struct world *world, struct node *node, varve_object *objec
 
 /* @return NULL: the heap is full, and many places were cleared. */
 static struct node *make(struct world *world, enum kind kind, size_t units, unsigned choice, uintptr_t *address) {
-  if (world->node_count > (world->run->often ? NODES_MAX / 4 : NODES_MAX) || (!world->run->small && world->bytes > world->run->heap_max / 8)) drop_some(world, choice);
+  uint64_t most = world->run->often ? NODES_MAX / 4 : world->run->small ? NODES_MAX * 3 : NODES_MAX;
+  if (world->node_count > most || (!world->run->small && world->bytes > world->run->heap_max / 8)) drop_some(world, choice);
   struct node *node = node_new(world, kind, units);
   varve_object *object = allocate(world, world->run->layout[kind], node->bytes, choice & 1);
   settle(world);
@@ -212,7 +213,8 @@ static unsigned wide_place(struct world *world, unsigned choice) {
 /* Many objects in a chain or an array, some of which have hashes. */
 void apply_load(struct world *world, const struct op *op) {
   static const uint8_t kinds[] = {SHAPE_PAIR, KIND_HOOKED, KIND_BEFORE, KIND_TABLE, SHAPE_ARRAY, KIND_SURVIVOR, SHAPE_FROZEN, KIND_AFTER, SHAPE_DATA, SHAPE_DATA, SHAPE_DATA};
-  unsigned count = 10 + op->c % (world->run->often ? 30 : 500), place = wide_place(world, op->a >> 8);
+  unsigned most = world->run->often ? 30 : world->run->small ? 1200 : 400;
+  unsigned count = 10 + op->c % most, place = wide_place(world, op->a >> 8);
   enum kind kind = (enum kind)kinds[op->a % sizeof kinds];
   size_t units = world->run->small ? 30 + op->b % 220u : op->b % 8 == 0 ? 200 : 4 + op->b % 60u;
   bool chain = op->b & 64 && kind != (enum kind)SHAPE_DATA;
