@@ -6,6 +6,7 @@
 #include "world.h"
 
 #define NODES_MAX 1500u
+#define REFUSED_MAX 10u
 #define BYTES_MAX (2u << 20) /* with more there are no new large objects */
 
 varve_mutator *mutator_of(const struct world *world) { return world->player->mutator; }
@@ -130,6 +131,7 @@ static varve_object *allocate(struct world *world, varve_layout layout, size_t b
   if (object) return object;
   if (varve_mutator_status(mutator) != VARVE_HEAP_FULL || !world->run->small) fail(world, "no memory for %zu bytes", bytes);
   ++world->counts.failed;
+  ++world->refused;
   return NULL;
 }
 
@@ -172,8 +174,12 @@ static struct node *make(struct world *world, enum kind kind, size_t units, unsi
   return node;
 }
 
+/* A heap full of what is immortal is given up until all meet. */
+static bool is_full(const struct world *world) { return world->refused > REFUSED_MAX; }
+
 void apply_new(struct world *world, const struct op *op) {
   uintptr_t address;
+  if (is_full(world)) return;
   struct node *node = make(world, chosen_kind(world, op->a), chosen_units(world, op->b), op->c, &address);
   if (!node) return;
   link_new(world, node, (varve_object *)address, op->c);
@@ -213,11 +219,12 @@ static unsigned wide_place(struct world *world, unsigned choice) {
 /* Many objects in a chain or an array, some of which have hashes. */
 void apply_load(struct world *world, const struct op *op) {
   static const uint8_t kinds[] = {SHAPE_PAIR, KIND_HOOKED, KIND_BEFORE, KIND_TABLE, SHAPE_ARRAY, KIND_SURVIVOR, SHAPE_FROZEN, KIND_AFTER, SHAPE_DATA, SHAPE_DATA, SHAPE_DATA};
-  unsigned most = world->run->often ? 30 : world->run->small ? 1200 : 400;
+  unsigned most = world->run->often ? 30 : world->run->small ? 1200 : 250;
   unsigned count = 10 + op->c % most, place = wide_place(world, op->a >> 8);
   enum kind kind = (enum kind)kinds[op->a % sizeof kinds];
   size_t units = world->run->small ? 30 + op->b % 220u : op->b % 8 == 0 ? 200 : 4 + op->b % 60u;
   bool chain = op->b & 64 && kind != (enum kind)SHAPE_DATA;
+  if (is_full(world)) return;
   place_clear(world, place, 0);
   if (!chain && !make_holder(world, op, place)) return;
   for (unsigned i = 0; i < count; ++i) {
@@ -232,7 +239,7 @@ void apply_load(struct world *world, const struct op *op) {
 
 /* Objects that nothing ever refers to. */
 void apply_garbage(struct world *world, const struct op *op) {
-  for (unsigned i = op->a % (world->run->often ? 16 : 256); i; --i) {
+  for (unsigned i = op->a % (world->run->often ? 16 : 256); i && !is_full(world); --i) {
     size_t bytes = op->b % 64 == 0 ? 2100 + op->c % 30000 : 16 + (op->b + i * op->c) % (op->b & 64 ? 2000 : 256);
     varve_object *object = allocate(world, world->run->layout[SHAPE_DATA], bytes, true);
     settle(world);

@@ -212,7 +212,8 @@ void settle(struct world *world) {
   uint64_t now = world->run->collections;
   if (world->seen == now) return;
   if (now - world->seen > LOG_SIZE) fail(world, "too many collections between two safepoints");
-  while (world->seen < now) shadow_collected(world, ++world->seen);
+  bool exact = !shadow_is_mortal_again(world);
+  while (world->seen < now) shadow_collected(world, ++world->seen, exact);
   shadow_resolve(world, now);
   compare(world);
 }

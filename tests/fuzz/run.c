@@ -59,6 +59,7 @@ static void change_worlds(struct run *run, unsigned step) {
     struct world *world = &run->world[(run->player[i].world->index + step) % run->threads];
     run->player[i].world = world;
     world->player = &run->player[i];
+    world->refused = 0;
   }
 }
 

@@ -192,17 +192,20 @@ static void count_survivals(struct world *world, bool exact) {
   }
 }
 
-void shadow_collected(struct world *world, uint64_t number) {
-  bool full = world->run->full[number % LOG_SIZE], exact = full && !world->run->searches;
+/* What was immortal may not be so any more; since which of the collections is not known. */
+bool shadow_is_mortal_again(struct world *world) {
   varve_heap_stats stats;
-  if (world->has_immortals) {
-    varve_heap_stats_get(world->run->heap, &stats);
-    if (!stats.bytes_immortal) { /* not any more: since when is not known */
-      for (struct node *node = world->nodes; node; node = node->next) node->immortal = false;
-      world->has_immortals = exact = false;
-      ++world->counts.mortal_again;
-    }
-  }
+  if (!world->has_immortals) return false;
+  varve_heap_stats_get(world->run->heap, &stats);
+  if (stats.bytes_immortal) return false;
+  for (struct node *node = world->nodes; node; node = node->next) node->immortal = false;
+  world->has_immortals = false;
+  ++world->counts.mortal_again;
+  return true;
+}
+
+void shadow_collected(struct world *world, uint64_t number, bool exact) {
+  exact = exact && world->run->full[number % LOG_SIZE] && !world->run->searches;
   shadow_mark(world, exact);
   collect_edges(world);
   collect_records(world, number);

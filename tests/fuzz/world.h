@@ -156,6 +156,7 @@ struct world {
   uint64_t node_count, bytes, next_id, serial;
   uint64_t seen; /* collections applied to the shadow */
   bool has_immortals;
+  unsigned refused; /* allocations since all threads met */
 
   struct place place[PLACES];
   bool parked; /* places of frames are in `bridge` */
@@ -204,8 +205,7 @@ struct run {
   uint64_t seed;            /* for reports */
   unsigned threads;
   bool searches; /* stacks may be searched: nothing is exact */
-  bool narrow, often; /* often: collections come so often that less is allocated */
-  _Atomic bool small; /* the heap may be full */
+  bool narrow, small, often; /* small: the heap may be full; often: collections come so often that less is allocated */
   uint64_t heap_max;
   unsigned slot_tags, ref_tags;
   uint32_t narrow_tags, narrow_tag_count;
@@ -243,8 +243,10 @@ size_t self_offset(enum kind kind);
 void shadow_mark(struct world *world, bool exact);
 /** Mark what walks meet: all but what only immortal objects refer to. `except`: a place that does not count, or NULL. */
 void shadow_trace(struct world *world, const struct place *except);
+/** Before collections are applied. @return true: none of them is exact. */
+bool shadow_is_mortal_again(struct world *world);
 /** Apply to the shadow what the collection with that number has done. */
-void shadow_collected(struct world *world, uint64_t number);
+void shadow_collected(struct world *world, uint64_t number, bool exact);
 /** After the last of them: how many are queued tells which are. */
 void shadow_resolve(struct world *world, uint64_t number);
 /** Forget nodes that no operation can come to. */
