@@ -240,7 +240,8 @@ void apply_load(struct world *world, const struct op *op) {
 /* Objects that nothing ever refers to. */
 void apply_garbage(struct world *world, const struct op *op) {
   for (unsigned i = op->a % (world->run->often ? 16 : 256); i && !is_full(world); --i) {
-    size_t bytes = op->b % 64 == 0 ? 2100 + op->c % 30000 : 16 + (op->b + i * op->c) % (op->b & 64 ? 2000 : 256);
+    size_t most = op->b & 64 ? 2000 : 256, bytes = 16 + (op->b + i * op->c) % most;
+    if (op->b % 64 == 0) bytes = 2100u + op->c % 30000u;
     varve_object *object = allocate(world, world->run->layout[SHAPE_DATA], bytes, true);
     settle(world);
     if (object && op->b & 128 && !varve_identity_hash(mutator_of(world), object)) fail(world, "no hash");

@@ -2,7 +2,8 @@
 /* program.h -- a random program is a string of bytes, and every string is one: four bytes of options, then eight for each
  * operation. What is missing at the end is 0.
  *
- *   0 which row of options   1 which variations   2 threads   3 what the contents of objects begin with
+ *   0 which row of options   1 which variations   2 threads   3 what the contents of objects begin with; odd:
+ *                                                                  something is done after each collection, too
  *
  * Operands choose among what is there, modulo; so operations may be taken out of a program and the rest goes on.
  */

@@ -169,6 +169,17 @@ static void note_collection(void *context, const varve_collection_stats *stats) 
   run->collections = stats->number;
 }
 
+/* Called back as a mutator: garbage, a hash, a pin that is taken back. */
+static void after_collection(void *context, varve_mutator *mutator, const varve_collection_stats *stats) {
+  struct run *run = context;
+  void *object = varve_alloc(mutator, run->layout[SHAPE_DATA], stats->number % 8 ? 24 : 2500);
+  if (!object) return; /* the heap is full */
+  if (stats->number % 3 == 0 && !varve_identity_hash(mutator, object)) run->wrong += 1;
+  if (varve_pin(mutator, object) != VARVE_OK || varve_object_of(mutator, (uintptr_t)object + 17) != object) run->wrong += 1;
+  if (stats->number % 5 == 0 && varve_collect_newest(mutator) != VARVE_OK) run->wrong += 1;
+  if (varve_unpin(mutator, object) != VARVE_OK) run->wrong += 1;
+}
+
 static void open_heap(struct run *run) {
   char text[512];
   varve_options options;
@@ -176,6 +187,7 @@ static void open_heap(struct run *run) {
   program_options(run->program, text, sizeof text);
   varve_options_init(&options);
   options.on_collection = note_collection;
+  if (program_contents(run->program) & 1) options.after_collection = after_collection;
   options.context = run;
   if (varve_options_parse(&options, text, &error) != VARVE_OK ||
       varve_options_parse(&options, run->more_options, &error) != VARVE_OK ||
