@@ -204,8 +204,8 @@ static void hold(struct world *world, unsigned place, bool chain, struct node *n
 /* An array that a load is put into; sometimes it is large. */
 static bool make_holder(struct world *world, const struct op *op, unsigned place) {
   uintptr_t address;
-  enum kind kind = world->run->narrow && op->c & 1 ? KIND_NARROW_ARRAY : (enum kind)SHAPE_ARRAY;
-  struct node *node = make(world, kind, op->c % 32 == 0 && !world->run->often ? 17000 : 20 + op->c % 600, op->c, &address);
+  enum kind kind = world->run->narrow && op->c & 64 ? KIND_NARROW_ARRAY : (enum kind)SHAPE_ARRAY;
+  struct node *node = make(world, kind, op->c % 10 == 0 && !world->run->often ? 17000 : 20 + op->c % 600, op->c, &address);
   if (node) place_set(world, place, node, address, 0);
   return node != NULL;
 }
