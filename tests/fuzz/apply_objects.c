@@ -237,6 +237,30 @@ void apply_load(struct world *world, const struct op *op) {
   }
 }
 
+static uintptr_t address_in(const struct world *world, unsigned place) { /* of wide words */
+  return (uintptr_t)(place_load(world, place) & ~(varve_word)7);
+}
+
+/* A table in one place whose entries are links of a chain: each value is the next one's key, and only the first key is
+ * in a place, too. Entries stand in another order than the chain; every eighth object of it is a table, too. */
+void apply_entries(struct world *world, const struct op *op) {
+  unsigned count = 3 + op->c % (world->run->often ? 12 : 60), table = wide_place(world, op->a), first = wide_place(world, op->a >> 8);
+  uintptr_t address;
+  if (is_full(world) || table == first) return;
+  struct node *node = make(world, op->b & 1 ? KIND_TABLE : KIND_TABLE_HOOKED, 6 + 3 * (count + 1), op->c, &address);
+  if (!node) return;
+  place_set(world, table, node, address, 0);
+  for (unsigned i = 0; i < count; ++i) {
+    node = make(world, i % 8 == 7 ? KIND_TABLE : i % 2 ? KIND_HOOKED : (enum kind)SHAPE_PAIR, 4, op->c, &address);
+    struct node *holder = world->place[table].node;
+    if (!node || !holder || (holder->kind != KIND_TABLE && holder->kind != KIND_TABLE_HOOKED)) return;
+    struct edge *edges = holder->edges + 1, *key = &edges[(i * 7 + op->b) % count * 2];
+    if (i == 0) place_set(world, first, node, address, 0);
+    else slot_store(world, holder, address_in(world, table), &edges[((i - 1) * 7 + op->b) % count * 2 + 1], node, address, i, false);
+    slot_store(world, holder, address_in(world, table), key, node, address, i, false);
+  }
+}
+
 /* Objects that nothing ever refers to. */
 void apply_garbage(struct world *world, const struct op *op) {
   for (unsigned i = op->a % (world->run->often ? 16 : 256); i && !is_full(world); --i) {
