@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* apply_final.c -- operations on finalizers and cleaners. While there are several threads the queue is emptied only when
- * all of them have met. */
+/* apply_final.c -- operations on finalizers and cleaners. With several threads the queue is emptied only when all of
+ * them have met. */
 #include <stdlib.h>
 
 #include "world.h"
@@ -12,8 +12,12 @@ void apply_finalizer(struct world *world, const struct op *op) {
   struct node *node = find(world, op->a, op->b, &address);
   if (!node) return;
   struct record *record = calloc(1, sizeof *record);
-  *record = (struct record){.world = world, .node = node, .order = op->c % 5 - 2, .cleaner = op->c & 64,
-                            .serial = ++world->serial, .next = world->records};
+  *record = (struct record){.world = world,
+                            .node = node,
+                            .order = op->c % 5 - 2,
+                            .cleaner = op->c & 64,
+                            .serial = ++world->serial,
+                            .next = world->records};
   record->finalizer = (record->cleaner ? varve_cleaner_attach : varve_finalizer_attach)(
       mutator_of(world), (void *)address, record->order, run_record, record);
   if (!record->finalizer) fail(world, "no memory for a finalizer");
@@ -35,7 +39,8 @@ static void check_order(const struct world *world, const struct record *taken) {
     bool together = r->from == r->by && taken->from == taken->by && r->by == taken->by;
     bool first = r->order < taken->order || (r->by && r->by < taken->from) ||
                  (together && r->world == taken->world && r->serial < taken->serial);
-    if (first) fail(world, "finalizer %llu came before %llu", (unsigned long long)taken->serial, (unsigned long long)r->serial);
+    if (first)
+      fail(world, "finalizer %llu came before %llu", (unsigned long long)taken->serial, (unsigned long long)r->serial);
   }
 }
 

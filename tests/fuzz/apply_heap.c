@@ -14,11 +14,36 @@
 
 #define OF_SMALL_HEAPS 4u /* the last ones */
 static const char *const settings[] = {
-    "stress=0", "stress=60", "stress=200", "workers=1", "workers=0", "workers=2", "dense=101", "dense=50", "move-everything=0",
-    "move-everything=1", "slide-budget=32k", "slide-budget=0", "slide-budget=1g", "parallel-min=0", "parallel-min=4m", "heap-growth=10",
-    "heap-growth=300", "heap-sizing=fixed", "heap-sizing=adaptive", "heap-sizing=growth", "cache-budget=2m", "give-back=1",
-    "give-back=0", "heap-soft=4m", "heap-soft=0", "verify=2,stress=100",
-    "heap-max=5m", "heap-max=6m", "heap-max=8m", "heap-max=0",
+    "stress=0",
+    "stress=60",
+    "stress=200",
+    "workers=1",
+    "workers=0",
+    "workers=2",
+    "dense=101",
+    "dense=50",
+    "move-everything=0",
+    "move-everything=1",
+    "slide-budget=32k",
+    "slide-budget=0",
+    "slide-budget=1g",
+    "parallel-min=0",
+    "parallel-min=4m",
+    "heap-growth=10",
+    "heap-growth=300",
+    "heap-sizing=fixed",
+    "heap-sizing=adaptive",
+    "heap-sizing=growth",
+    "cache-budget=2m",
+    "give-back=1",
+    "give-back=0",
+    "heap-soft=4m",
+    "heap-soft=0",
+    "verify=2,stress=100",
+    "heap-max=5m",
+    "heap-max=6m",
+    "heap-max=8m",
+    "heap-max=0",
 };
 
 void apply_set(struct world *world, const struct op *op) {
@@ -26,7 +51,8 @@ void apply_set(struct world *world, const struct op *op) {
   size_t count = COUNT_OF(settings) - (world->run->small ? 0 : OF_SMALL_HEAPS);
   const char *setting = settings[op->a % count];
   varve_status status = varve_heap_set(world->run->heap, setting, &error);
-  bool too_many = status == VARVE_OPTION && (!strcmp(setting, "workers=2") || !strncmp(setting, "heap-max", 8)); /* than at creation */
+  bool too_many = status == VARVE_OPTION &&
+                  (!strcmp(setting, "workers=2") || !strncmp(setting, "heap-max", 8)); /* than at creation */
   if (status != VARVE_OK && !too_many) fail(world, "%s", error.detail);
   settle(world);
 }

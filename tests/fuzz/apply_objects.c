@@ -28,7 +28,8 @@ struct node *find(struct world *world, unsigned place, unsigned way, uintptr_t *
     if (!edge->to) break;
     if (edge->maybe) fail(world, "an edge that nobody has looked at");
     *address = edge->kind == EDGE_NARROW
-                   ? (uintptr_t)varve_narrow_untag(&world->run->coding, varve_load_narrow((varve_narrow *)(*address + edge->offset)))
+                   ? (uintptr_t)varve_narrow_untag(&world->run->coding,
+                                                   varve_load_narrow((varve_narrow *)(*address + edge->offset)))
                    : (uintptr_t)(varve_load((varve_word *)(*address + edge->offset)) & ~(varve_word)7);
     node = edge->to;
   }
@@ -59,7 +60,8 @@ static void store_word(struct world *world, uintptr_t address, const struct edge
 void slot_store(struct world *world, struct node *node, uintptr_t address, struct edge *edge, struct node *to,
                 uintptr_t target, unsigned choice, bool first) {
   unsigned tag;
-  varve_word word = edge->kind == EDGE_NARROW ? choice % world->run->narrow_tag_count : plain_word(world->run->slot_tags, choice);
+  varve_word word =
+      edge->kind == EDGE_NARROW ? choice % world->run->narrow_tag_count : plain_word(world->run->slot_tags, choice);
   (void)node;
   edge->word = word;
   edge->to = to;
@@ -116,7 +118,7 @@ static enum kind chosen_kind(const struct world *world, unsigned choice) {
 static size_t chosen_units(struct world *world, unsigned choice) {
   unsigned most = choice % 256;
   if (most == 255 && world->bytes < BYTES_MAX) return 16500 + choice / 256 * 40; /* large */
-  if (most > 247 && world->bytes < BYTES_MAX) return 257 + choice * 3u % 4000;    /* medium */
+  if (most > 247 && world->bytes < BYTES_MAX) return 257 + choice * 3u % 4000;   /* medium */
   return most > 180 ? 20 + choice % 230 : 4 + choice / 256 % 12;
 }
 
@@ -129,7 +131,8 @@ static varve_object *allocate(struct world *world, varve_layout layout, size_t b
   varve_mutator *mutator = mutator_of(world);
   varve_object *object = zeroed ? varve_alloc(mutator, layout, bytes) : varve_alloc_uninit(mutator, layout, bytes);
   if (object) return object;
-  if (varve_mutator_status(mutator) != VARVE_HEAP_FULL || !world->run->small) fail(world, "no memory for %zu bytes", bytes);
+  if (varve_mutator_status(mutator) != VARVE_HEAP_FULL || !world->run->small)
+    fail(world, "no memory for %zu bytes", bytes);
   ++world->counts.failed;
   ++world->refused;
   return NULL;
@@ -156,7 +159,8 @@ static void link_new(struct world *world, struct node *node, varve_object *objec
 /* @return NULL: the heap is full, and many places were cleared. */
 static struct node *make(struct world *world, enum kind kind, size_t units, unsigned choice, uintptr_t *address) {
   uint64_t most = world->run->often ? NODES_MAX / 4 : world->run->small ? NODES_MAX * 3 : NODES_MAX;
-  if (world->node_count > most || (!world->run->small && world->bytes > world->run->heap_max / 8)) drop_some(world, choice);
+  if (world->node_count > most || (!world->run->small && world->bytes > world->run->heap_max / 8))
+    drop_some(world, choice);
   struct node *node = node_new(world, kind, units);
   varve_object *object = allocate(world, world->run->layout[kind], node->bytes, choice & 1);
   settle(world);
@@ -205,7 +209,8 @@ static void hold(struct world *world, unsigned place, bool chain, struct node *n
 static bool make_holder(struct world *world, const struct op *op, unsigned place) {
   uintptr_t address;
   enum kind kind = world->run->narrow && op->c & 64 ? KIND_NARROW_ARRAY : (enum kind)SHAPE_ARRAY;
-  struct node *node = make(world, kind, op->c % 10 == 0 && !world->run->often ? 17000 : 20 + op->c % 600, op->c, &address);
+  struct node *node =
+      make(world, kind, op->c % 10 == 0 && !world->run->often ? 17000 : 20 + op->c % 600, op->c, &address);
   if (node) place_set(world, place, node, address, 0);
   return node != NULL;
 }
@@ -218,7 +223,8 @@ static unsigned wide_place(struct world *world, unsigned choice) {
 
 /* Many objects in a chain or an array, some of which have hashes. */
 void apply_load(struct world *world, const struct op *op) {
-  static const uint8_t kinds[] = {SHAPE_PAIR, KIND_HOOKED, KIND_BEFORE, KIND_TABLE, SHAPE_ARRAY, KIND_SURVIVOR, SHAPE_FROZEN, KIND_AFTER, SHAPE_DATA, SHAPE_DATA, SHAPE_DATA};
+  static const uint8_t kinds[] = {SHAPE_PAIR,   KIND_HOOKED, KIND_BEFORE, KIND_TABLE, SHAPE_ARRAY, KIND_SURVIVOR,
+                                  SHAPE_FROZEN, KIND_AFTER,  SHAPE_DATA,  SHAPE_DATA, SHAPE_DATA};
   unsigned most = world->run->often ? 30 : world->run->small ? 1200 : 250;
   unsigned count = 10 + op->c % most, place = wide_place(world, op->a >> 8);
   enum kind kind = (enum kind)kinds[op->a % sizeof kinds];
@@ -244,7 +250,8 @@ static uintptr_t address_in(const struct world *world, unsigned place) { /* of w
 /* A table in one place whose entries are links of a chain: each value is the next one's key, and only the first key is
  * in a place, too. Entries stand in another order than the chain; every eighth object of it is a table, too. */
 void apply_entries(struct world *world, const struct op *op) {
-  unsigned count = 3 + op->c % (world->run->often ? 12 : 60), table = wide_place(world, op->a), first = wide_place(world, op->a >> 8);
+  unsigned count = 3 + op->c % (world->run->often ? 12 : 60), table = wide_place(world, op->a),
+           first = wide_place(world, op->a >> 8);
   uintptr_t address;
   if (is_full(world) || table == first) return;
   struct node *node = make(world, op->b & 1 ? KIND_TABLE : KIND_TABLE_HOOKED, 6 + 3 * (count + 1), op->c, &address);
@@ -256,7 +263,9 @@ void apply_entries(struct world *world, const struct op *op) {
     if (!node || !holder || (holder->kind != KIND_TABLE && holder->kind != KIND_TABLE_HOOKED)) return;
     struct edge *edges = holder->edges + 1, *key = &edges[(i * 7 + op->b) % count * 2];
     if (i == 0) place_set(world, first, node, address, 0);
-    else slot_store(world, holder, address_in(world, table), &edges[((i - 1) * 7 + op->b) % count * 2 + 1], node, address, i, false);
+    else
+      slot_store(world, holder, address_in(world, table), &edges[((i - 1) * 7 + op->b) % count * 2 + 1], node, address,
+                 i, false);
     slot_store(world, holder, address_in(world, table), key, node, address, i, false);
   }
 }

@@ -63,8 +63,9 @@ void let_all_go(struct world *world) {
 void apply_resolve(struct world *world, const struct op *op) {
   uintptr_t address;
   struct node *node = find(world, op->a, op->b, &address);
-  if (node) require(world, varve_object_of(mutator_of(world), address + op->c % node->bytes) == (void *)address,
-                    "an address within an object leads elsewhere");
+  if (node)
+    require(world, varve_object_of(mutator_of(world), address + op->c % node->bytes) == (void *)address,
+            "an address within an object leads elsewhere");
 }
 
 /* ---- threads ---- */
@@ -74,7 +75,9 @@ static void look_at_pins(void *context) {
   struct world *world = context;
   for (unsigned i = 0; i < PINS; ++i) {
     const struct pin *pin = &world->pin[i];
-    if (pin->node) require(world, *(uint64_t *)(pin->address + id_offset((enum kind)pin->node->kind)) == pin->node->id, "a pinned object has moved");
+    if (pin->node)
+      require(world, *(uint64_t *)(pin->address + id_offset((enum kind)pin->node->kind)) == pin->node->id,
+              "a pinned object has moved");
   }
 }
 

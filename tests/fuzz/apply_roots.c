@@ -46,7 +46,8 @@ void apply_frame(struct world *world, const struct op *op) {
 
 void apply_pinned_frame(struct world *world, const struct op *op) {
   bool push = world->pinned_depth == 0 || (op->a & 1 && world->pinned_depth < PINNED_FRAMES);
-  unsigned at = push ? world->pinned_depth : world->pinned_depth - 1, place = FRAME_SLOTS + INNER_FRAMES * INNER_SLOTS + at;
+  unsigned at = push ? world->pinned_depth : world->pinned_depth - 1,
+           place = FRAME_SLOTS + INNER_FRAMES * INNER_SLOTS + at;
   uintptr_t address;
   struct node *node = find(world, op->b, op->c, &address);
   if (push) {
@@ -97,7 +98,8 @@ void apply_slab(struct world *world, const struct op *op) {
     return;
   }
   unsigned tag = tag_chosen(world->run->ref_tags, 8, op->c);
-  world->slab_word[i] = varve_slab_take(&world->player->cursor, mutator_of(world), node ? varve_tag((void *)address, tag) : 0);
+  world->slab_word[i] =
+      varve_slab_take(&world->player->cursor, mutator_of(world), node ? varve_tag((void *)address, tag) : 0);
   if (!world->slab_word[i]) fail(world, "no word of the slab");
   if (node) *place = (struct place){node, tag};
 }
@@ -108,7 +110,8 @@ void apply_array(struct world *world, const struct op *op) {
   varve_word *words = calloc(ARRAY_ROOM, sizeof *words), *old = world->array_words;
   varve_error error = {0};
   for (size_t i = 0; i < ARRAY_WORDS; ++i) words[i * (count / ARRAY_WORDS)] = old[i * step];
-  if (varve_ref_array_update(world->array, words, count, NULL, &error) != VARVE_OK) fail(world, "update: %s", error.detail);
+  if (varve_ref_array_update(world->array, words, count, NULL, &error) != VARVE_OK)
+    fail(world, "update: %s", error.detail);
   world->array_words = words;
   world->array_count = count;
   free(old);

@@ -8,8 +8,8 @@
 
 struct meeting {
   struct world *world;
-  struct node *to;    /* of references */
-  const void *slot;   /* of the place that was asked for */
+  struct node *to;  /* of references */
+  const void *slot; /* of the place that was asked for */
   uint64_t met;
   bool met_slot, in_step;
   varve_object *last;
@@ -49,7 +49,7 @@ struct list {
   struct {
     uint64_t id;
     uintptr_t address;
-  } *met;
+  } * met;
   struct world *world;
 };
 
@@ -72,7 +72,8 @@ static void check_met(struct world *world, const struct list *list, bool exact) 
     if (!node) continue;
     if (node->marks & MARK_SEEN) fail(world, "a walk met node %#llx twice", (unsigned long long)node->id);
     node->marks |= MARK_SEEN;
-    if (exact && !(node->marks & MARK_TRACED)) fail(world, "a walk met node %#llx, which is dead", (unsigned long long)node->id);
+    if (exact && !(node->marks & MARK_TRACED))
+      fail(world, "a walk met node %#llx, which is dead", (unsigned long long)node->id);
   }
   for (struct node *node = world->nodes; node; node = node->next)
     if (node->marks & MARK_TRACED && !(node->marks & MARK_SEEN) && (exact || node->marks & MARK_SURE))
@@ -119,7 +120,8 @@ static varve_word *slot_chosen(struct world *world, unsigned choice, unsigned *p
   unsigned index;
   *place = choice % PLACES;
   for (unsigned i = 0; i < PLACES; ++i, *place = (*place + 1) % PLACES)
-    if (world->place[*place].node && place_is_there(world, *place) && place_slot(world, *place) && place_kind(*place, &index) != PLACE_UNTRACKED)
+    if (world->place[*place].node && place_is_there(world, *place) && place_slot(world, *place) &&
+        place_kind(*place, &index) != PLACE_UNTRACKED)
       return place_slot(world, *place);
   return NULL;
 }
@@ -129,13 +131,15 @@ void apply_references(struct world *world, const struct op *op) {
   varve_word *slot = slot_chosen(world, op->a, &place);
   if (!slot) return;
   struct meeting meeting = {.world = world, .slot = slot};
-  if (varve_walk_references(mutator_of(world), slot, meet_reference, &meeting, NULL) != VARVE_OK) fail(world, "no walk");
+  if (varve_walk_references(mutator_of(world), slot, meet_reference, &meeting, NULL) != VARVE_OK)
+    fail(world, "no walk");
   settle(world);
   shadow_trace(world, NULL);
   uint64_t count = references_to(world, world->place[place].node);
   if (!meeting.met_slot) fail(world, "the slot itself was not met");
   if (is_exact(world) ? meeting.met != count : meeting.met < count && !world->run->searches)
-    fail(world, "%llu references were met, and %llu are there", (unsigned long long)meeting.met, (unsigned long long)count);
+    fail(world, "%llu references were met, and %llu are there", (unsigned long long)meeting.met,
+         (unsigned long long)count);
   ++world->counts.walks;
 }
 
@@ -148,8 +152,10 @@ void apply_path(struct world *world, const struct op *op) {
   settle(world);
   shadow_trace(world, &world->place[place]);
   bool alive = world->place[place].node->marks & MARK_TRACED;
-  if (is_exact(world) && alive != !!meeting.last) fail(world, alive ? "no way was found" : "a way was found that is none");
-  if (meeting.last && (uintptr_t)meeting.last != (uintptr_t)(*slot & ~(varve_word)7)) fail(world, "a way to another object");
+  if (is_exact(world) && alive != !!meeting.last)
+    fail(world, alive ? "no way was found" : "a way was found that is none");
+  if (meeting.last && (uintptr_t)meeting.last != (uintptr_t)(*slot & ~(varve_word)7))
+    fail(world, "a way to another object");
   ++world->counts.walks;
 }
 
@@ -168,10 +174,13 @@ void apply_census(struct world *world, const struct op *op) {
   if (varve_census(mutator_of(world), note_row, &meeting, NULL) != VARVE_OK) fail(world, "no census");
   settle(world);
   shadow_trace(world, NULL);
-  for (const struct node *node = world->nodes; node; node = node->next) objects[node->kind] += (node->marks & MARK_TRACED) != 0;
+  for (const struct node *node = world->nodes; node; node = node->next)
+    objects[node->kind] += (node->marks & MARK_TRACED) != 0;
   bool exact = is_exact(world) && world->run->threads == 1;
   for (unsigned i = 0; i < KIND_COUNT; ++i)
-    if (exact ? objects[i] != meeting.objects[i] : !world->run->searches && is_exact(world) && objects[i] > meeting.objects[i])
-      fail(world, "%llu objects of kind %u, the census says %llu", (unsigned long long)objects[i], i, (unsigned long long)meeting.objects[i]);
+    if (exact ? objects[i] != meeting.objects[i]
+              : !world->run->searches && is_exact(world) && objects[i] > meeting.objects[i])
+      fail(world, "%llu objects of kind %u, the census says %llu", (unsigned long long)objects[i], i,
+           (unsigned long long)meeting.objects[i]);
   ++world->counts.walks;
 }

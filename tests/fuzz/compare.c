@@ -19,9 +19,11 @@ void fail(const struct world *world, const char *format, ...) {
   vfprintf(stderr, format, list);
   va_end(list);
   program_options(run->program, options, sizeof options);
-  fprintf(stderr, "\n  seed %" PRIu64 ", world %u, operation %zu of %zu: %s %u %u %u, %u threads, %" PRIu64
-          " collections\n  options %s%s%s\n", run->seed, world->index, at, program_ops(run->program), op_name(op.code), op.a,
-          op.b, op.c, run->threads, (uint64_t)run->collections, options, *run->more_options ? "," : "", run->more_options);
+  fprintf(stderr,
+          "\n  seed %" PRIu64 ", world %u, operation %zu of %zu: %s %u %u %u, %u threads, %" PRIu64
+          " collections\n  options %s%s%s\n",
+          run->seed, world->index, at, program_ops(run->program), op_name(op.code), op.a, op.b, op.c, run->threads,
+          (uint64_t)run->collections, options, *run->more_options ? "," : "", run->more_options);
   abort();
 }
 
@@ -33,7 +35,8 @@ static void check_identity(struct world *world, const struct node *node, uintptr
   else if (varve_object_bytes(object) != node->bytes) wrong = "another size";
   else if (*(const uint64_t *)(address + id_offset((enum kind)node->kind)) != node->id) wrong = "another object";
   if (wrong)
-    fail(world, "%s: %s at %#zx, expected node %#" PRIx64 " of kind %u", where, wrong, (size_t)address, node->id, node->kind);
+    fail(world, "%s: %s at %#zx, expected node %#" PRIx64 " of kind %u", where, wrong, (size_t)address, node->id,
+         node->kind);
 }
 
 /* The address that a word leads to, which must refer to the node. */
@@ -133,7 +136,8 @@ static void compare_data(struct world *world, const struct node *node, uintptr_t
 
 void compare_node(struct world *world, struct node *node, uintptr_t address) {
   check_identity(world, node, address, "object");
-  if (varve_host_byte((const varve_object *)address) != node->host_byte) fail(world, "host byte of %#" PRIx64, node->id);
+  if (varve_host_byte((const varve_object *)address) != node->host_byte)
+    fail(world, "host byte of %#" PRIx64, node->id);
   for (uint32_t i = 0; i < node->edge_count; ++i) compare_edge(world, node, &node->edges[i], address);
   compare_data(world, node, address);
   if (kind_is_hooked((enum kind)node->kind)) compare_self(world, node, address);

@@ -43,20 +43,32 @@ static void add(struct run *run, enum kind kind, varve_layout_desc desc) {
 
 static void add_weak(struct run *run, enum kind kind, const char *name, varve_layout_kind layout,
                      varve_weak_when when) {
-  add(run, kind, (varve_layout_desc){.name = name, .kind = layout, .offsets = strong_offsets, .offset_count = 1,
-                                     .first = self_offset(kind) ? WEAK_HOOKED_FIRST : WEAK_FIRST,
-                                     .weak = {.when = when, .cleared = CLEARED}});
+  add(run, kind,
+      (varve_layout_desc){.name = name,
+                          .kind = layout,
+                          .offsets = strong_offsets,
+                          .offset_count = 1,
+                          .first = self_offset(kind) ? WEAK_HOOKED_FIRST : WEAK_FIRST,
+                          .weak = {.when = when, .cleared = CLEARED}});
 }
 
 static void add_narrow(struct run *run) {
-  add(run, KIND_NARROW, (varve_layout_desc){.name = "narrow", .kind = VARVE_LAYOUT_OFFSETS,
-                                            .narrow_offsets = narrow_offsets, .narrow_count = 3,
-                                            .offsets = strong_offsets, .offset_count = 1});
+  add(run, KIND_NARROW,
+      (varve_layout_desc){.name = "narrow",
+                          .kind = VARVE_LAYOUT_OFFSETS,
+                          .narrow_offsets = narrow_offsets,
+                          .narrow_count = 3,
+                          .offsets = strong_offsets,
+                          .offset_count = 1});
   add(run, KIND_NARROW_ARRAY,
       (varve_layout_desc){.name = "narrow array", .kind = VARVE_LAYOUT_REF_ARRAY, .narrow = true, .first = 20});
-  add(run, KIND_NARROW_RECORDS, (varve_layout_desc){.name = "narrow records", .kind = VARVE_LAYOUT_RECORDS, .first = 16,
-                                                    .stride = 16, .narrow_offsets = narrow_record_offsets,
-                                                    .narrow_count = 2});
+  add(run, KIND_NARROW_RECORDS,
+      (varve_layout_desc){.name = "narrow records",
+                          .kind = VARVE_LAYOUT_RECORDS,
+                          .first = 16,
+                          .stride = 16,
+                          .narrow_offsets = narrow_record_offsets,
+                          .narrow_count = 2});
 }
 
 void kinds_register(struct run *run) {
@@ -68,8 +80,9 @@ void kinds_register(struct run *run) {
   add_weak(run, KIND_TABLE, "table", VARVE_LAYOUT_EPHEMERONS, VARVE_WEAK_BEFORE);
   add_weak(run, KIND_TABLE_HOOKED, "hooked table", VARVE_LAYOUT_EPHEMERONS, VARVE_WEAK_BEFORE);
   for (unsigned kind = KIND_HOOKED; kind <= KIND_SURVIVOR; ++kind)
-    add(run, (enum kind)kind, (varve_layout_desc){.name = "hooked", .kind = VARVE_LAYOUT_OFFSETS,
-                                                  .offsets = hooked_offsets, .offset_count = 2});
+    add(run, (enum kind)kind,
+        (varve_layout_desc){
+            .name = "hooked", .kind = VARVE_LAYOUT_OFFSETS, .offsets = hooked_offsets, .offset_count = 2});
   if (run->narrow) add_narrow(run);
 }
 
@@ -123,7 +136,9 @@ static void add_own_edges(struct node *node) {
       for (size_t at = 16; at + 16 <= node->bytes; at += 16)
         for (unsigned i = 0; i < 2; ++i) add_edge(node, at + narrow_record_offsets[i], EDGE_NARROW);
       break;
-    default: add_weak_edges(node); break;
+    default:
+      add_weak_edges(node);
+      break;
   }
 }
 
@@ -156,8 +171,8 @@ static struct node *shape_node(struct world *world, enum shadow_shape shape, siz
 }
 
 struct node *node_new(struct world *world, enum kind kind, size_t units) {
-  struct node *node = kind < (enum kind)SHAPE_COUNT ? shape_node(world, (enum shadow_shape)kind, units)
-                                                    : own_node(world, kind, units);
+  struct node *node =
+      kind < (enum kind)SHAPE_COUNT ? shape_node(world, (enum shadow_shape)kind, units) : own_node(world, kind, units);
   node->id = (uint64_t)(world->index + 1) << 40 | ++world->next_id;
   memcpy(node->image + id_offset(kind), &node->id, 8);
   if (kind == KIND_SURVIVOR) memset(node->image + HOOKED_SELF + 8, 0, 8);

@@ -9,9 +9,9 @@
  * @test threads model --seed 2000 --threads 3 --seconds 12
  * @test long    model --seed 3000 --length 8000 --seconds 15
  *
- * --save writes the program to a file. --shrink looks, for a program that fails, for the shortest that still does, prints its
- * operations and saves it; --print prints the operations of each program. Exit status: 0 when all is well; a failure ends
- * the process by a signal, or with 1 when it was shrunk.
+ * --save writes the program to a file. --shrink looks, for a program that fails, for the shortest that still does, prints
+ * its operations and saves it; --print prints the operations of each program. Exit status: 0 when all is well; a failure
+ * ends the process by a signal, or with 1 when it was shrunk.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -47,7 +47,8 @@ static void report(int number) {
 
 static void watch(const struct choice *choice, uint64_t seed) {
   static const int signals[] = {SIGSEGV, SIGBUS, SIGABRT, SIGALRM, SIGILL};
-  snprintf(doing, sizeof doing, "fuzz: that was --seed %" PRIu64 " --length %zu --threads %u\n", seed, choice->length, choice->threads);
+  snprintf(doing, sizeof doing, "fuzz: that was --seed %" PRIu64 " --length %zu --threads %u\n", seed, choice->length,
+           choice->threads);
   for (size_t i = 0; i < sizeof signals / sizeof *signals; ++i) signal(signals[i], report);
   alarm(PROGRAM_SECONDS);
 }

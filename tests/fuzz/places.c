@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* places.c -- the roots of a world: frames, pinned frames, global slots, handles, Ref words, words that only a callback
- * or an untracked table tells of, narrow Ref words. Each place holds a reference to a node's object, or some other word. */
+ * or an untracked table tells of, narrow Ref words. Each place holds a reference to a node's object, or another word. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "world.h"
 
-static const unsigned place_counts[] = {FRAME_SLOTS, INNER_FRAMES * INNER_SLOTS, PINNED_FRAMES, GLOBALS, HANDLES,
-                                        ARRAY_WORDS, SLAB_WORDS, UNTRACKED, CALLBACKS, NARROWS};
+static const unsigned place_counts[] = {FRAME_SLOTS,   INNER_FRAMES *INNER_SLOTS,
+                                        PINNED_FRAMES, GLOBALS,
+                                        HANDLES,       ARRAY_WORDS,
+                                        SLAB_WORDS,    UNTRACKED,
+                                        CALLBACKS,     NARROWS};
 
 enum place_kind place_kind(unsigned place, unsigned *index) {
   unsigned kind = 0;
@@ -19,12 +22,18 @@ enum place_kind place_kind(unsigned place, unsigned *index) {
 bool place_is_there(const struct world *world, unsigned place) {
   unsigned i;
   switch (place_kind(place, &i)) {
-    case PLACE_INNER: return i < world->inner_depth * INNER_SLOTS;
-    case PLACE_PINNED: return i < world->pinned_depth;
-    case PLACE_HANDLE: return world->handle[i] != NULL;
-    case PLACE_SLAB: return world->slab_word[i] != NULL;
-    case PLACE_NARROW: return world->run->narrow;
-    default: return true;
+    case PLACE_INNER:
+      return i < world->inner_depth * INNER_SLOTS;
+    case PLACE_PINNED:
+      return i < world->pinned_depth;
+    case PLACE_HANDLE:
+      return world->handle[i] != NULL;
+    case PLACE_SLAB:
+      return world->slab_word[i] != NULL;
+    case PLACE_NARROW:
+      return world->run->narrow;
+    default:
+      return true;
   }
 }
 
@@ -33,24 +42,36 @@ varve_word *place_slot(struct world *world, unsigned place) {
   enum place_kind kind = place_kind(place, &i);
   if (kind <= PLACE_PINNED && world->parked) return &world->bridge[place];
   switch (kind) {
-    case PLACE_FRAME: return &world->frame.slot[i];
-    case PLACE_INNER: return &world->inner[i / INNER_SLOTS].slot[i % INNER_SLOTS];
-    case PLACE_PINNED: return &world->pinned[i].slot[0];
-    case PLACE_GLOBAL: return &world->globals[i];
-    case PLACE_ARRAY: return &world->array_words[i * (world->array_count / ARRAY_WORDS)];
-    case PLACE_SLAB: return world->slab_word[i];
-    case PLACE_UNTRACKED: return &world->untracked[i];
-    case PLACE_CALLBACK: return &world->callbacks[i];
-    default: return NULL;
+    case PLACE_FRAME:
+      return &world->frame.slot[i];
+    case PLACE_INNER:
+      return &world->inner[i / INNER_SLOTS].slot[i % INNER_SLOTS];
+    case PLACE_PINNED:
+      return &world->pinned[i].slot[0];
+    case PLACE_GLOBAL:
+      return &world->globals[i];
+    case PLACE_ARRAY:
+      return &world->array_words[i * (world->array_count / ARRAY_WORDS)];
+    case PLACE_SLAB:
+      return world->slab_word[i];
+    case PLACE_UNTRACKED:
+      return &world->untracked[i];
+    case PLACE_CALLBACK:
+      return &world->callbacks[i];
+    default:
+      return NULL;
   }
 }
 
 varve_word place_load(const struct world *world, unsigned place) {
   unsigned i;
   switch (place_kind(place, &i)) {
-    case PLACE_HANDLE: return varve_handle_get(world->handle[i]);
-    case PLACE_NARROW: return varve_ref_load_narrow(&world->narrows[i]);
-    default: return *place_slot((struct world *)(uintptr_t)world, place);
+    case PLACE_HANDLE:
+      return varve_handle_get(world->handle[i]);
+    case PLACE_NARROW:
+      return varve_ref_load_narrow(&world->narrows[i]);
+    default:
+      return *place_slot((struct world *)(uintptr_t)world, place);
   }
 }
 
@@ -58,13 +79,21 @@ static void store(struct world *world, unsigned place, varve_word word) {
   unsigned i;
   varve_mutator *mutator = mutator_of(world);
   switch (place_kind(place, &i)) {
-    case PLACE_HANDLE: varve_handle_set(mutator, world->handle[i], word); break;
-    case PLACE_ARRAY: varve_ref_store(mutator, world->array, place_slot(world, place), word); break;
-    case PLACE_SLAB: varve_ref_exchange(mutator, world->run->slab, world->slab_word[i], word); break;
+    case PLACE_HANDLE:
+      varve_handle_set(mutator, world->handle[i], word);
+      break;
+    case PLACE_ARRAY:
+      varve_ref_store(mutator, world->array, place_slot(world, place), word);
+      break;
+    case PLACE_SLAB:
+      varve_ref_exchange(mutator, world->run->slab, world->slab_word[i], word);
+      break;
     case PLACE_NARROW:
       varve_ref_store_narrow(mutator, world->narrow_array, &world->narrows[i], (varve_narrow)word);
       break;
-    default: *place_slot(world, place) = word; break;
+    default:
+      *place_slot(world, place) = word;
+      break;
   }
   if (place < DERIVED) world->derived[place] = (uintptr_t)(word & ~(varve_word)7) + world->distance[place];
 }
@@ -102,8 +131,9 @@ void place_set(struct world *world, unsigned place, struct node *node, uintptr_t
 void place_clear(struct world *world, unsigned place, unsigned choice) {
   unsigned i;
   enum place_kind kind = place_kind(place, &i);
-  varve_word word = kind == PLACE_NARROW ? choice % world->run->narrow_tag_count
-                                         : plain_word(has_ref_tags(kind) ? world->run->ref_tags : world->run->slot_tags, choice);
+  varve_word word = kind == PLACE_NARROW
+                        ? choice % world->run->narrow_tag_count
+                        : plain_word(has_ref_tags(kind) ? world->run->ref_tags : world->run->slot_tags, choice);
   world->place[place] = (struct place){NULL, word};
   store(world, place, word);
 }
@@ -123,14 +153,24 @@ static void open_arrays(struct world *world) {
   varve_heap *heap = world->run->heap;
   world->array_count = ARRAY_WORDS;
   world->array_words = calloc(ARRAY_ROOM, sizeof *world->array_words);
-  require(world, varve_ref_array_add(heap, &(varve_ref_array){.name = "array", .base = world->array_words, .stride = 8,
-                                                              .count = world->array_count}, &world->array, NULL));
-  require(world, varve_ref_array_add(heap, &(varve_ref_array){.name = "untracked", .base = world->untracked,
-                                                              .stride = 8, .count = UNTRACKED, .untracked = true,
-                                                              .slot_tags = true}, &world->untracked_array, NULL));
+  require(world,
+          varve_ref_array_add(
+              heap,
+              &(varve_ref_array){.name = "array", .base = world->array_words, .stride = 8, .count = world->array_count},
+              &world->array, NULL));
+  require(world, varve_ref_array_add(heap,
+                                     &(varve_ref_array){.name = "untracked",
+                                                        .base = world->untracked,
+                                                        .stride = 8,
+                                                        .count = UNTRACKED,
+                                                        .untracked = true,
+                                                        .slot_tags = true},
+                                     &world->untracked_array, NULL));
   if (world->run->narrow)
-    require(world, varve_ref_array_add(heap, &(varve_ref_array){.name = "narrow", .narrow = world->narrows, .stride = 4,
-                                                                .count = NARROWS}, &world->narrow_array, NULL));
+    require(world,
+            varve_ref_array_add(
+                heap, &(varve_ref_array){.name = "narrow", .narrow = world->narrows, .stride = 4, .count = NARROWS},
+                &world->narrow_array, NULL));
 }
 
 void places_open(struct world *world, varve_mutator *mutator) {

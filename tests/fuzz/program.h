@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* program.h -- a random program is a string of bytes, and every string is one: four bytes of options, then eight for each
- * operation. What is missing at the end is 0.
+/* program.h -- a random program is a string of bytes, and every string is one: four bytes of options, then eight for
+ * each operation. What is missing at the end is 0.
  *
  *   0 which row of options   1 which variations   2 threads   3 what the contents of objects begin with; odd:
  *                                                                  something is done after each collection, too

@@ -44,7 +44,8 @@ static void make_immortal(struct run *run, struct player *leader) {
     run->world[i].has_immortals = false;
     for (struct node *node = run->world[i].nodes; node; node = node->next) node->immortal = false;
   }
-  if (varve_heap_make_immortal(leader->mutator, NULL) != expected) fail(leader->world, "not immortal, or against the options");
+  if (varve_heap_make_immortal(leader->mutator, NULL) != expected)
+    fail(leader->world, "not immortal, or against the options");
   settle_all(run, leader);
   varve_heap_stats_get(run->heap, &stats);
   for (unsigned i = 0; i < run->threads && stats.bytes_immortal && expected == VARVE_OK; ++i) {
@@ -110,7 +111,8 @@ static void play(struct player *player) {
 
 static void attach(struct player *player) {
   varve_error error = {0};
-  if (varve_attach(player->run->heap, "player", &player->mutator, &error) != VARVE_OK) fail(player->world, "%s", error.detail);
+  if (varve_attach(player->run->heap, "player", &player->mutator, &error) != VARVE_OK)
+    fail(player->world, "%s", error.detail);
   player->searched = varve_heap_options(player->run->heap)->conservative_roots;
   varve_slab_cursor_open(&player->cursor, player->run->slab);
 }
@@ -175,7 +177,8 @@ static void after_collection(void *context, varve_mutator *mutator, const varve_
   void *object = varve_alloc(mutator, run->layout[SHAPE_DATA], stats->number % 8 ? 24 : 2500);
   if (!object) return; /* the heap is full */
   if (stats->number % 3 == 0 && !varve_identity_hash(mutator, object)) run->wrong += 1;
-  if (varve_pin(mutator, object) != VARVE_OK || varve_object_of(mutator, (uintptr_t)object + 17) != object) run->wrong += 1;
+  if (varve_pin(mutator, object) != VARVE_OK || varve_object_of(mutator, (uintptr_t)object + 17) != object)
+    run->wrong += 1;
   if (stats->number % 5 == 0 && varve_collect_newest(mutator) != VARVE_OK) run->wrong += 1;
   if (varve_unpin(mutator, object) != VARVE_OK) run->wrong += 1;
 }
@@ -231,8 +234,11 @@ void run_program(const struct program *program, const char *more_options, uint64
   struct gate gate;
   varve_heap_stats stats;
   pthread_t threads[FUZZ_THREADS_MAX];
-  *run = (struct run){.program = program, .more_options = more_options, .seed = seed,
-                      .threads = program_threads(program), .gate = &gate};
+  *run = (struct run){.program = program,
+                      .more_options = more_options,
+                      .seed = seed,
+                      .threads = program_threads(program),
+                      .gate = &gate};
   pthread_barrier_init(&gate.barrier, NULL, run->threads);
   open_players(run);
   open_heap(run);

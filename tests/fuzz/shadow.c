@@ -149,7 +149,8 @@ static void collect_records(struct world *world, uint64_t number) {
 /* How many are queued tells in a run of one thread whether those that may be are. */
 void shadow_resolve(struct world *world, uint64_t number) {
   uint64_t sure = 0, maybe = 0, found = varve_finalizers_queued(world->run->heap);
-  for (const struct record *r = world->records; r; r = r->next) sure += r->state == QUEUED, maybe += r->state == MAYBE_QUEUED;
+  for (const struct record *r = world->records; r; r = r->next)
+    sure += r->state == QUEUED, maybe += r->state == MAYBE_QUEUED;
   if (world->run->threads > 1) return;
   if (found < sure || found > sure + maybe)
     fail(world, "%llu finalizers are queued, and %llu should be, perhaps %llu more", (unsigned long long)found,

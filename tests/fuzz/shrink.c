@@ -80,14 +80,15 @@ static void make_smaller(struct shrinking *s) {
 }
 
 size_t shrink(uint8_t *bytes, size_t length, const char *more_options, unsigned seconds) {
-  struct shrinking s = {.bytes = bytes, .trial = malloc(length), .length = length, .more_options = more_options,
-                        .seconds = seconds};
+  struct shrinking s = {
+      .bytes = bytes, .trial = malloc(length), .length = length, .more_options = more_options, .seconds = seconds};
   for (unsigned round = 0; round < 3; ++round) {
     size_t before = s.length;
     struct program program = {s.bytes, s.length};
     for (size_t ops = program_ops(&program) / 2; ops; ops /= 2) {
       while (take_out(&s, ops) && ops == 1) continue;
-      fprintf(stderr, "fuzz: %zu operations left, %u programs tried\n", (s.length - FUZZ_HEAD) / FUZZ_OP_BYTES, s.tried);
+      fprintf(stderr, "fuzz: %zu operations left, %u programs tried\n", (s.length - FUZZ_HEAD) / FUZZ_OP_BYTES,
+              s.tried);
     }
     make_smaller(&s);
     if (s.length == before && round) break;
@@ -102,6 +103,7 @@ void print_program(const struct program *program) {
   printf("options %s; %u threads; contents %u\n", text, program_threads(program), (unsigned)program_contents(program));
   for (size_t i = 0; i < program_ops(program); ++i) {
     struct op op = program_op(program, i);
-    printf("%4zu  thread %u  %-16s %5u %5u %5u\n", i, op.who % program_threads(program), op_name(op.code), op.a, op.b, op.c);
+    printf("%4zu  thread %u  %-16s %5u %5u %5u\n", i, op.who % program_threads(program), op_name(op.code), op.a, op.b,
+           op.c);
   }
 }

@@ -5,8 +5,8 @@
 
 #include "program.h"
 
-/** Run the program in a child process. @return its wait status, which is not 0 when it fails or takes too long. `quiet`:
- *  nobody hears what it says. The caller has no threads. */
+/** Run the program in a child process. @return its wait status, which is not 0 when it fails or takes too long.
+ *  `quiet`: nobody hears what it says. The caller has no threads. */
 int run_apart(const struct program *program, const char *more_options, unsigned seconds, bool quiet);
 
 /** Take operations out, then make operands smaller, as long as the program still fails. Changes the bytes in place.

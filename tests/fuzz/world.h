@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* world.h -- what a random program works on: a run is a heap and its threads, a world is a graph of objects with all that
- * refers to it, and the shadow that knows what must be in it.
+/* world.h -- what a random program works on: a run is a heap and its threads, a world is a graph of objects with all
+ * that refers to it, and the shadow that knows what must be in it.
  *
- * A thread works on one world at a time, and only it touches the shadow of that world; when all threads meet they change
- * worlds. So what an operation means does not depend on how threads are scheduled, but for one thing: when collections
+ * A thread works on one world at a time, and only it touches the shadow of that world; when all threads meet they
+ * change worlds. So what an operation means does not depend on how threads are scheduled, but for one thing: when collections
  * come. Each is noted (run.full), and before a thread looks at anything behind a safepoint it applies to its shadow
  * what the collections since have done (settle): its world was the same for all of them.
  *
@@ -27,17 +27,17 @@
 #define LOG_SIZE 65536u
 
 enum kind { /* those of support/shadow.h come first */
-  KIND_BEFORE = SHAPE_COUNT,
-  KIND_AFTER,
-  KIND_WEAK_HOOKED, /* AFTER, and told of moves */
-  KIND_TABLE,
-  KIND_TABLE_HOOKED,
-  KIND_HOOKED,   /* told of moves */
-  KIND_SURVIVOR, /* told of survival */
-  KIND_NARROW,
-  KIND_NARROW_ARRAY,
-  KIND_NARROW_RECORDS,
-  KIND_COUNT
+            KIND_BEFORE = SHAPE_COUNT,
+            KIND_AFTER,
+            KIND_WEAK_HOOKED, /* AFTER, and told of moves */
+            KIND_TABLE,
+            KIND_TABLE_HOOKED,
+            KIND_HOOKED,   /* told of moves */
+            KIND_SURVIVOR, /* told of survival */
+            KIND_NARROW,
+            KIND_NARROW_ARRAY,
+            KIND_NARROW_RECORDS,
+            KIND_COUNT
 };
 
 enum edge_kind { EDGE_WIDE, EDGE_NARROW, EDGE_WEAK, EDGE_KEY, EDGE_VALUE /* follows its key */ };
@@ -51,13 +51,13 @@ struct edge {
 };
 
 enum mark {
-  MARK_SURE = 1,      /* alive, in step 1 of weak.h */
-  MARK_POSSIBLE = 2,  /* the same, or perhaps so */
-  MARK_KEPT = 4,      /* alive after step 3 */
-  MARK_MAY_KEEP = 8,  /* the same, or perhaps so */
-  MARK_LOOSE = 16,    /* an operation may come to it */
-  MARK_SEEN = 32,     /* by the comparison, or a walk */
-  MARK_TRACED = 64    /* reached from roots only: what walks meet */
+  MARK_SURE = 1,     /* alive, in step 1 of weak.h */
+  MARK_POSSIBLE = 2, /* the same, or perhaps so */
+  MARK_KEPT = 4,     /* alive after step 3 */
+  MARK_MAY_KEEP = 8, /* the same, or perhaps so */
+  MARK_LOOSE = 16,   /* an operation may come to it */
+  MARK_SEEN = 32,    /* by the comparison, or a walk */
+  MARK_TRACED = 64   /* reached from roots only: what walks meet */
 };
 
 struct node {
@@ -74,8 +74,16 @@ struct node {
 };
 
 enum place_kind {
-  PLACE_FRAME, PLACE_INNER, PLACE_PINNED, PLACE_GLOBAL, PLACE_HANDLE, PLACE_ARRAY, PLACE_SLAB, PLACE_UNTRACKED,
-  PLACE_CALLBACK, PLACE_NARROW
+  PLACE_FRAME,
+  PLACE_INNER,
+  PLACE_PINNED,
+  PLACE_GLOBAL,
+  PLACE_HANDLE,
+  PLACE_ARRAY,
+  PLACE_SLAB,
+  PLACE_UNTRACKED,
+  PLACE_CALLBACK,
+  PLACE_NARROW
 };
 
 #define FRAME_SLOTS 10u
@@ -193,7 +201,7 @@ struct player {
   struct world *world;
   varve_mutator *mutator;
   unsigned index;
-  bool searched; /* its stack is */
+  bool searched;            /* its stack is */
   volatile uintptr_t *kept; /* KEPT words of its stack */
   varve_slab_cursor cursor;
   size_t op; /* the operation that it carries out */
@@ -204,7 +212,7 @@ struct run {
   const char *more_options; /* after the program's */
   uint64_t seed;            /* for reports */
   unsigned threads;
-  bool searches; /* stacks may be searched: nothing is exact */
+  bool searches;             /* stacks may be searched: nothing is exact */
   bool narrow, small, often; /* small: the heap may be full; often: collections come so often that less is allocated */
   uint64_t heap_max;
   unsigned slot_tags, ref_tags;
@@ -217,7 +225,7 @@ struct run {
   struct player player[FUZZ_THREADS_MAX];
   struct world world[FUZZ_THREADS_MAX];
   _Atomic uint64_t collections;
-  bool full[LOG_SIZE]; /* whether they were, by number modulo */
+  bool full[LOG_SIZE];    /* whether they were, by number modulo */
   _Atomic uint64_t wrong; /* what hooks found */
   struct counts counts;   /* of collections */
   struct gate *gate;
@@ -241,7 +249,7 @@ size_t self_offset(enum kind kind);
 
 /** Find out what is alive. `exact`: nothing that is dead seems alive. */
 void shadow_mark(struct world *world, bool exact);
-/** Mark what walks meet: all but what only immortal objects refer to. `except`: a place that does not count, or NULL. */
+/** Mark what walks meet: all but what only immortal objects refer to. `except`: a place that does not count. */
 void shadow_trace(struct world *world, const struct place *except);
 /** Before collections are applied. @return true: none of them is exact. */
 bool shadow_is_mortal_again(struct world *world);
