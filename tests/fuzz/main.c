@@ -4,14 +4,14 @@
  *   fuzz [--seed S] [--seeds N] [--seconds T] [--length OPS] [--threads T] [--options LIST] [--file F] [--save F]
  *        [--shrink] [--print] [--json]
  *
- * @test quick   quick --seeds 60 --length 400
+ * @test quick   quick --seeds 15 --length 400
  * @test lone    model --seed 1000 --threads 1 --seconds 12
  * @test threads model --seed 2000 --threads 3 --seconds 12
  * @test long    model --seed 3000 --length 8000 --seconds 15
  *
- * --save writes the program to a file. --shrink looks, for a program that fails, for the shortest that still does, prints
- * its operations and saves it; --print prints the operations of each program. Exit status: 0 when all is well; a failure
- * ends the process by a signal, or with 1 when it was shrunk.
+ * --save writes the program to a file. --shrink looks, for a program that fails, for the shortest that still does,
+ * prints its operations and saves it; --print prints the operations of each program. Exit status: 0 when all is well; a
+ * failure ends the process by a signal, or with 1 when it was shrunk.
  */
 #define _POSIX_C_SOURCE 200809L
 

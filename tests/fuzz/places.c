@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* places.c -- the roots of a world: frames, pinned frames, global slots, handles, Ref words, words that only a callback
- * or an untracked table tells of, narrow Ref words. Each place holds a reference to a node's object, or another word. */
+ * or an untracked table tells of, narrow Ref words. Each holds a reference to a node's object, or another word. */
 #include <stdlib.h>
 #include <string.h>
 

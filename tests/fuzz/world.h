@@ -3,8 +3,8 @@
  * that refers to it, and the shadow that knows what must be in it.
  *
  * A thread works on one world at a time, and only it touches the shadow of that world; when all threads meet they
- * change worlds. So what an operation means does not depend on how threads are scheduled, but for one thing: when collections
- * come. Each is noted (run.full), and before a thread looks at anything behind a safepoint it applies to its shadow
+ * change worlds. So what an operation means does not depend on how threads are scheduled, but for one thing: when
+ * collections come. Each is noted (run.full), and before a thread looks at anything behind a safepoint it applies to its shadow
  * what the collections since have done (settle): its world was the same for all of them.
  *
  * A full collection is foretold exactly, unless stacks are searched. Others may leave what is dead; so what they may
