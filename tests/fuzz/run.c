@@ -36,22 +36,32 @@ static void collect_all(struct run *run, struct player *leader) {
   take_all(run, leader->world);
 }
 
-/* The immortal part is collected once more, as if it were mortal. */
-static void make_immortal(struct run *run, struct player *leader) {
-  varve_status expected = varve_heap_options(run->heap)->ages ? VARVE_OK : VARVE_OPTION;
-  varve_heap_stats stats;
-  for (unsigned i = 0; i < run->threads && expected == VARVE_OK; ++i) {
+/* The immortal part is collected once more, as if it were mortal; so what has been foretold for it ends here. */
+static void make_mortal(struct run *run) {
+  for (unsigned i = 0; i < run->threads; ++i) {
     run->world[i].has_immortals = false;
     for (struct node *node = run->world[i].nodes; node; node = node->next) node->immortal = false;
   }
-  if (varve_heap_make_immortal(leader->mutator, NULL) != expected)
-    fail(leader->world, "not immortal, or against the options");
-  settle_all(run, leader);
-  varve_heap_stats_get(run->heap, &stats);
-  for (unsigned i = 0; i < run->threads && stats.bytes_immortal && expected == VARVE_OK; ++i) {
-    run->world[i].has_immortals = true;
-    for (struct node *node = run->world[i].nodes; node; node = node->next) node->immortal = node->marks & MARK_KEPT;
+}
+
+/* The first collection since is the one that was asked for; others may have come behind it, by what is called back. */
+static void note_immortals(struct run *run) {
+  for (unsigned i = 0; i < run->threads; ++i) {
+    struct world *world = &run->world[i];
+    shadow_collected(world, ++world->seen, true);
+    world->has_immortals = true;
+    for (struct node *node = world->nodes; node; node = node->next) node->immortal = node->marks & MARK_KEPT;
+    if (world->seen == run->collections) shadow_resolve(world, world->seen);
   }
+}
+
+static void make_immortal(struct run *run, struct player *leader) {
+  bool can = varve_heap_options(run->heap)->ages;
+  if (can) make_mortal(run);
+  if (varve_heap_make_immortal(leader->mutator, NULL) != (can ? VARVE_OK : VARVE_OPTION))
+    fail(leader->world, "not immortal, or against the options");
+  if (can) note_immortals(run);
+  settle_all(run, leader);
   ++leader->world->counts.made_immortal;
 }
 

@@ -4,8 +4,8 @@
  *
  * A thread works on one world at a time, and only it touches the shadow of that world; when all threads meet they
  * change worlds. So what an operation means does not depend on how threads are scheduled, but for one thing: when
- * collections come. Each is noted (run.full), and before a thread looks at anything behind a safepoint it applies to its shadow
- * what the collections since have done (settle): its world was the same for all of them.
+ * collections come. Each is noted (run.full), and before a thread looks at anything behind a safepoint it applies to
+ * its shadow what the collections since have done (settle): its world was the same for all of them.
  *
  * A full collection is foretold exactly, unless stacks are searched. Others may leave what is dead; so what they may
  * have cleared is noted in the edge (`maybe`) and what they may have queued in the record (MAYBE_QUEUED), and both
