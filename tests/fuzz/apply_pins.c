@@ -102,7 +102,7 @@ void apply_attach(struct world *world, const struct op *op) {
   places_park(world);
   require(world, varve_detach(player->mutator) == VARVE_OK, "detach");
   require(world, varve_attach(world->run->heap, "again", &player->mutator, NULL) == VARVE_OK, "attach");
-  player->searched = varve_heap_options(world->run->heap)->conservative_roots;
+  player->searched = world->run->all_searched;
   places_unpark(world);
   varve_slab_cursor_open(&player->cursor, world->run->slab);
   settle(world);

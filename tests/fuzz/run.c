@@ -56,7 +56,7 @@ static void note_immortals(struct run *run) {
 }
 
 static void make_immortal(struct run *run, struct player *leader) {
-  bool can = varve_heap_options(run->heap)->ages;
+  bool can = run->ages;
   if (can) make_mortal(run);
   if (varve_heap_make_immortal(leader->mutator, NULL) != (can ? VARVE_OK : VARVE_OPTION))
     fail(leader->world, "not immortal, or against the options");
@@ -123,7 +123,7 @@ static void attach(struct player *player) {
   varve_error error = {0};
   if (varve_attach(player->run->heap, "player", &player->mutator, &error) != VARVE_OK)
     fail(player->world, "%s", error.detail);
-  player->searched = varve_heap_options(player->run->heap)->conservative_roots;
+  player->searched = player->run->all_searched;
   varve_slab_cursor_open(&player->cursor, player->run->slab);
 }
 
@@ -209,6 +209,8 @@ static void open_heap(struct run *run) {
     exit(2);
   }
   run->narrow = options.narrow;
+  run->ages = options.ages;
+  run->all_searched = options.conservative_roots;
   run->small = options.heap_max < 64u << 20;
   run->often = options.stress_period && options.stress_period < 50;
   run->heap_max = options.heap_max;

@@ -214,6 +214,7 @@ struct run {
   unsigned threads;
   bool searches;             /* stacks may be searched: nothing is exact */
   bool narrow, small, often; /* small: the heap may be full; often: collections come so often that less is allocated */
+  bool ages, all_searched;   /* options, which are not read while a thread may be changing others */
   uint64_t heap_max;
   unsigned slot_tags, ref_tags;
   uint32_t narrow_tags, narrow_tag_count;
