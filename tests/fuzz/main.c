@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/* main.c -- random programs from seeds, or one from a file.
+ *
+ *   fuzz [--seed S] [--seeds N] [--seconds T] [--length OPS] [--threads T] [--options LIST] [--file F] [--save F]
+ *        [--shrink] [--print] [--json]
+ *
+ * @test quick   quick --seeds 15 --length 400
+ * @test lone    model --seed 1000 --threads 1 --seconds 12
+ * @test threads model --seed 2000 --threads 3 --seconds 12
+ * @test long    model --seed 3000 --length 8000 --seconds 15
+ *
+ * --save writes the program to a file. --shrink looks, for a program that fails, for the shortest that still does,
+ * prints its operations and saves it; --print prints the operations of each program. Exit status: 0 when all is well; a
+ * failure ends the process by a signal, or with 1 when it was shrunk.
+ */
+#define _POSIX_C_SOURCE 200809L
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "shrink.h"
+#include "world.h"
+
+#define PROGRAM_SECONDS 100u
+#define SHRINK_SECONDS 20u
+
+struct choice {
+  uint64_t seed, seeds;
+  size_t length;
+  unsigned threads, seconds;
+  const char *options, *file, *save;
+  bool shrink, print, json;
+};
+
+static char doing[96]; /* what a signal says */
+
+static void report(int number) {
+  if (write(STDERR_FILENO, doing, strlen(doing)) < 0) _exit(3);
+  signal(number, SIG_DFL);
+  raise(number == SIGALRM ? SIGABRT : number);
+}
+
+static void watch(const struct choice *choice, uint64_t seed) {
+  static const int signals[] = {SIGSEGV, SIGBUS, SIGABRT, SIGALRM, SIGILL};
+  snprintf(doing, sizeof doing, "fuzz: that was --seed %" PRIu64 " --length %zu --threads %u\n", seed, choice->length,
+           choice->threads);
+  for (size_t i = 0; i < sizeof signals / sizeof *signals; ++i) signal(signals[i], report);
+  alarm(PROGRAM_SECONDS);
+}
+
+static uint8_t *read_file(const char *name, size_t *length) {
+  FILE *file = fopen(name, "rb");
+  uint8_t *bytes = malloc(1u << 24);
+  if (!file) return fprintf(stderr, "fuzz: cannot read %s\n", name), exit(2), NULL;
+  *length = fread(bytes, 1, 1u << 24, file);
+  fclose(file);
+  return bytes;
+}
+
+static uint8_t *random_bytes(const struct choice *choice, uint64_t seed, size_t *length) {
+  *length = FUZZ_HEAD + choice->length * FUZZ_OP_BYTES;
+  uint8_t *bytes = malloc(*length);
+  program_random(seed, choice->threads, bytes, *length);
+  return bytes;
+}
+
+static void save(const struct program *program, const char *name) {
+  FILE *file = fopen(name, "wb");
+  if (!file || fwrite(program->bytes, 1, program->length, file) != program->length || fclose(file)) {
+    fprintf(stderr, "fuzz: cannot write %s\n", name);
+    exit(2);
+  }
+}
+
+/* Make it shorter, print what is left and let it fail once more. */
+static void shrink_one(const struct choice *choice, uint8_t *bytes, size_t length) {
+  struct program program = {bytes, length};
+  if (run_apart(&program, choice->options, SHRINK_SECONDS, true) == 0) return;
+  program.length = shrink(bytes, length, choice->options, SHRINK_SECONDS);
+  print_program(&program);
+  if (choice->save) save(&program, choice->save);
+  run_apart(&program, choice->options, SHRINK_SECONDS, false);
+  exit(1);
+}
+
+static void run_one(const struct choice *choice, uint64_t seed, struct counts *counts) {
+  size_t length;
+  uint8_t *bytes = choice->file ? read_file(choice->file, &length) : random_bytes(choice, seed, &length);
+  struct program program = {bytes, length};
+  if (choice->print) print_program(&program);
+  if (choice->shrink) shrink_one(choice, bytes, length);
+  if (choice->save) save(&program, choice->save);
+  watch(choice, seed);
+  run_program(&program, choice->options, seed, counts);
+  alarm(0);
+  free(bytes);
+}
+
+static void print_counts(const struct choice *choice, const struct counts *counts) {
+  const char *before = choice->json ? "{" : "";
+#define FUZZ_COUNT(name) \
+  printf(choice->json ? "%s\"%s\": %" PRIu64 : "%s%s %" PRIu64, before, #name, counts->name), before = ", ";
+#include "counts.def"
+#undef FUZZ_COUNT
+  puts(choice->json ? "}" : "");
+}
+
+static bool read_flag(struct choice *choice, const char *name) {
+  if (!strcmp(name, "--shrink")) choice->shrink = true;
+  else if (!strcmp(name, "--print")) choice->print = true;
+  else if (!strcmp(name, "--json")) choice->json = true;
+  else return false;
+  return true;
+}
+
+static bool read_option(struct choice *choice, const char *name, const char *value) {
+  if (!strcmp(name, "--seed")) choice->seed = strtoull(value, NULL, 0);
+  else if (!strcmp(name, "--seeds")) choice->seeds = strtoull(value, NULL, 0);
+  else if (!strcmp(name, "--length")) choice->length = strtoull(value, NULL, 0);
+  else if (!strcmp(name, "--threads")) choice->threads = (unsigned)strtoul(value, NULL, 0);
+  else if (!strcmp(name, "--seconds")) choice->seconds = (unsigned)strtoul(value, NULL, 0);
+  else if (!strcmp(name, "--options")) choice->options = value;
+  else if (!strcmp(name, "--file")) choice->file = value;
+  else if (!strcmp(name, "--save")) choice->save = value;
+  else return false;
+  return true;
+}
+
+int main(int count, char **arguments) {
+  struct choice choice = {.seed = 1, .length = 1500, .options = ""};
+  struct counts counts = {0};
+  const char *seed = getenv("VARVE_TEST_SEED");
+  time_t begin = time(NULL), said = begin;
+  for (int i = 1; i < count; ++i) {
+    if (read_flag(&choice, arguments[i])) continue;
+    if (i + 1 == count || !read_option(&choice, arguments[i], arguments[i + 1])) {
+      fprintf(stderr, "fuzz: what is %s?\n", arguments[i]);
+      return 2;
+    }
+    ++i;
+  }
+  if (seed) choice.seed = strtoull(seed, NULL, 0);
+  if (!choice.seeds) choice.seeds = choice.seconds ? UINT64_MAX : 1;
+  for (uint64_t i = 0; i < choice.seeds; ++i) {
+    time_t now = time(NULL);
+    if (choice.seconds && now - begin >= choice.seconds) break;
+    if (now - said >= 30 && !choice.json) print_counts(&choice, &counts), fflush(stdout), said = now;
+    run_one(&choice, choice.seed + i, &counts);
+  }
+  print_counts(&choice, &counts);
+  return 0;
+}
