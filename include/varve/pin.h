@@ -47,14 +47,14 @@ static inline void varve_pinned_scope_end(struct varve_frame_scope *scope) {
  *      varve_native_leave(mutator);
  *
  *  @threads the mutator's own, running. While it is native the slot is not changed and the scope is not left. */
-#define VARVE_PINNED(name, mutator_, word)                                                                     \
-  struct {                                                                                                 \
-    varve_frame varve_head_;                                                                                      \
-    varve_word slot;                                                                                       \
-  } name;                                                                                                  \
-  name.slot = (word);                                                                                      \
-  varve_pinned_push((mutator_), &name.varve_head_, 1);                                                            \
-  __attribute__((cleanup(varve_pinned_scope_end), unused)) struct varve_frame_scope name##_scope = {(mutator_),  \
+#define VARVE_PINNED(name, mutator_, word)                                                                            \
+  struct {                                                                                                            \
+    varve_frame varve_head_;                                                                                          \
+    varve_word slot;                                                                                                  \
+  } name;                                                                                                             \
+  name.slot = (word);                                                                                                 \
+  varve_pinned_push((mutator_), &name.varve_head_, 1);                                                                \
+  __attribute__((cleanup(varve_pinned_scope_end), unused)) struct varve_frame_scope name##_scope = {(mutator_),       \
                                                                                                     &name.varve_head_}
 
 /* ---- counted ----------------------------------------------------------------------------------------------- */
@@ -87,7 +87,8 @@ VARVE_API varve_status varve_unpin(varve_mutator *mutator, const void *object);
  * While it is native, that is the stack as of varve_native_enter: references that are needed later stay, unchanged, in
  * variables of functions that do not return meanwhile; registers are searched as they were. varve_native_call makes
  * sure of this. References in thread-local variables, in memory from malloc, and in frames that a sanitizer keeps
- * elsewhere (ASan's detect_stack_use_after_return) are not found. Signal handlers hold no references.
+ * elsewhere (ASan's detect_stack_use_after_return) are not found, nor are narrow words (narrow.h). Signal handlers hold
+ * no references.
  *
  * Costs: address space for one word a word of the stack, at most 64 MiB; a pause reads the stacks, and sorts what it
  * finds.

@@ -52,26 +52,26 @@ static inline void varve_frame_scope_end(struct varve_frame_scope *scope) {
  *      f.list = varve_tag(varve_alloc(mutator, CONS, sizeof(struct cons)), 0);
  *      f.cell = ...;                   // an allocation: f.list is up to date afterwards
  */
-#define VARVE_FRAME(name, mutator, ...)                                                                    \
-  struct {                                                                                                 \
-    varve_frame varve_head_;                                                                                      \
-    varve_word __VA_ARGS__;                                                                                \
-  } name;                                                                                                  \
+#define VARVE_FRAME(name, mutator, ...)                                                                               \
+  struct {                                                                                                            \
+    varve_frame varve_head_;                                                                                          \
+    varve_word __VA_ARGS__;                                                                                           \
+  } name;                                                                                                             \
   VARVE_FRAME_LINK_(name, mutator)
 
 /** The same with an array of `count` (a constant) slots: name.slot[i]. */
-#define VARVE_FRAME_ARRAY(name, mutator, count)                                                            \
-  struct {                                                                                                 \
-    varve_frame varve_head_;                                                                                      \
-    varve_word slot[count];                                                                                \
-  } name;                                                                                                  \
+#define VARVE_FRAME_ARRAY(name, mutator, count)                                                                       \
+  struct {                                                                                                            \
+    varve_frame varve_head_;                                                                                          \
+    varve_word slot[count];                                                                                           \
+  } name;                                                                                                             \
   VARVE_FRAME_LINK_(name, mutator)
 
-#define VARVE_FRAME_LINK_(name, mutator_)                                                                  \
-  for (size_t name##_i = 0; name##_i < (sizeof(name) - sizeof(varve_frame)) / sizeof(varve_word); ++name##_i) \
-    ((varve_word *)(&name.varve_head_ + 1))[name##_i] = 0;                                                        \
-  varve_frame_push((mutator_), &name.varve_head_, (sizeof(name) - sizeof(varve_frame)) / sizeof(varve_word));     \
-  __attribute__((cleanup(varve_frame_scope_end), unused)) struct varve_frame_scope name##_scope = {(mutator_),   \
+#define VARVE_FRAME_LINK_(name, mutator_)                                                                             \
+  for (size_t name##_i = 0; name##_i < (sizeof(name) - sizeof(varve_frame)) / sizeof(varve_word); ++name##_i)         \
+    ((varve_word *)(&name.varve_head_ + 1))[name##_i] = 0;                                                            \
+  varve_frame_push((mutator_), &name.varve_head_, (sizeof(name) - sizeof(varve_frame)) / sizeof(varve_word));         \
+  __attribute__((cleanup(varve_frame_scope_end), unused)) struct varve_frame_scope name##_scope = {(mutator_),        \
                                                                                                    &name.varve_head_}
 
 /* ---- derived pointers -------------------------------------------------------------------------------------- */
@@ -112,10 +112,10 @@ static inline void varve_derived_scope_end(struct varve_derived_scope *scope) {
  *      VARVE_DERIVED(d, mutator, &f.text, &at);
  *
  *  @threads the mutator's own, running. */
-#define VARVE_DERIVED(name, mutator_, base_, derived_)                                                         \
-  varve_derived name = {NULL, (base_), (derived_), 0};                                                           \
-  varve_derived_push((mutator_), &name);                                                                   \
-  __attribute__((cleanup(varve_derived_scope_end), unused)) struct varve_derived_scope name##_scope = {(mutator_),  \
+#define VARVE_DERIVED(name, mutator_, base_, derived_)                                                                \
+  varve_derived name = {NULL, (base_), (derived_), 0};                                                                \
+  varve_derived_push((mutator_), &name);                                                                              \
+  __attribute__((cleanup(varve_derived_scope_end), unused)) struct varve_derived_scope name##_scope = {(mutator_),    \
                                                                                                        &name}
 
 /* ---- handles ----------------------------------------------------------------------------------------------- */
