@@ -18,13 +18,13 @@
 static const varve_layout_desc descriptions[TYPE_COUNT] = {
   [PAIR] = {.name = "pair", OFFSETS(AT(pair, car), AT(pair, cdr))},
   [SYMBOL] = {.name = "symbol", OFFSETS(AT(symbol, name), AT(symbol, value))},
+  [CLOSURE] = {.name = "closure", .immutable = true, OFFSETS(AT(closure, code), AT(closure, environment))},
+  [CONDITION] = {.name = "condition", .immutable = true, OFFSETS(AT(condition, message), AT(condition, irritants))},
   [STRING] = {.name = "string", .kind = VARVE_LAYOUT_DATA},
   [VECTOR] = {.name = "vector", .kind = VARVE_LAYOUT_REF_ARRAY, .first = AT(vector, item)},
   [ENVIRONMENT] = {.name = "environment", .kind = VARVE_LAYOUT_REF_ARRAY, .first = AT(environment, outer)},
-  [CLOSURE] = {.name = "closure", .immutable = true, OFFSETS(AT(closure, code), AT(closure, environment))},
   [CODE] = {.name = "code", .kind = VARVE_LAYOUT_REF_ARRAY, .immutable = true, .first = AT(code, name)},
   [PRIMITIVE] = {.name = "primitive", .kind = VARVE_LAYOUT_DATA},
-  [CONDITION] = {.name = "condition", .immutable = true, OFFSETS(AT(condition, message), AT(condition, irritants))},
   [TABLE] = {.name = "table", OFFSETS(AT(table, entries))},
   [ENTRIES] = {.name = "entries", .kind = VARVE_LAYOUT_RECORDS, .first = AT(entries, entry),
                .stride = sizeof(varve_ephemeron),
@@ -32,12 +32,9 @@ static const varve_layout_desc descriptions[TYPE_COUNT] = {
                .offset_count = 2},
   [WEAK_ENTRIES] = {.name = "weak entries", .kind = VARVE_LAYOUT_EPHEMERONS, .first = AT(entries, entry),
                     .weak = {.cleared = DEAD}},
-  /* A weak box is empty as soon as nobody can reach its target, even if a finalizer brings the target back. A symbol,
-   * though, must stay in the table while a finalizer's object has it: else its name would be interned a second time. */
-  [WEAK_BOX] = {.name = "weak box", .kind = VARVE_LAYOUT_WEAK, .first = AT(weak, target),
+  /* A weak box is empty as soon as nobody can reach its target, even if a finalizer brings the target back. */
+  [WEAK_BOX] = {.name = "weak box", .kind = VARVE_LAYOUT_WEAK, .first = AT(weak_box, target),
                 .weak = {.when = VARVE_WEAK_BEFORE, .cleared = DEAD}},
-  [WEAK_SYMBOLS] = {.name = "symbols", .kind = VARVE_LAYOUT_WEAK, .first = AT(weak, target),
-                    .weak = {.when = VARVE_WEAK_AFTER, .cleared = DEAD}},
 };
 
 /* ---- life of the interpreter ----------------------------------------------------------------------------------- */
@@ -68,9 +65,10 @@ static bool first_objects(struct lisp *l) {
   fail(l, 0, "out of memory");
   if (!(l->root[ROOT_OUT_OF_MEMORY] = l->root[ROOT_ERROR])) return false;
   l->root[ROOT_ERROR] = 0;
-  if (!symbols_grow(l, 1024) || !(l->root[ROOT_FINALIZERS] = table_new(l, false, true))) return false;
+  l->root[ROOT_SYMBOLS] = table_new(l, true, true), l->root[ROOT_FINALIZERS] = table_new(l, false, true);
+  if (l->root[ROOT_ERROR]) return false;
   for (int i = ROOT_QUOTE; i < ROOT_COUNT; ++i)
-    if (!(l->root[i] = intern(l, names[i - ROOT_QUOTE], strlen(names[i - ROOT_QUOTE])))) return false;
+    if (!(l->root[i] = intern(l, string_new(l, names[i - ROOT_QUOTE], strlen(names[i - ROOT_QUOTE]))))) return false;
   return true;
 }
 
@@ -83,7 +81,8 @@ bool lisp_open(struct lisp *l) {
   if (!l->stack || !l->control || !l->handler) return fputs("lisp: no memory\n", stderr), false;
   varve_status status = set_up(l, &error);
   if (status) return fprintf(stderr, "lisp: %s: %s\n", varve_status_sentence(status), error.detail), false;
-  return first_objects(l) || (fputs("lisp: the heap is too small to start\n", stderr), false);
+  if (first_objects(l) && special_forms(l) && primitives(l)) return true;
+  return fputs("lisp: the heap is too small to start\n", stderr), false;
 }
 
 void lisp_close(struct lisp *l) {
@@ -101,14 +100,15 @@ void *allocate(struct lisp *l, enum type type, size_t bytes) {
 }
 
 /* The pattern of all constructors: arguments into a frame, allocate, initialise from the frame. */
-varve_word cons(struct lisp *l, varve_word first, varve_word rest) {
-  VARVE_FRAME(f, l->me, first, rest);
-  f.first = first, f.rest = rest;
-  struct pair *p = varve_alloc_uninit(l->me, l->layout[PAIR], sizeof *p); /* a safepoint: `first` is void from here */
-  if (!p) return out_of_memory(l);
-  varve_init(l->me, p, &p->car, f.first);
-  varve_init(l->me, p, &p->cdr, f.rest);
-  return varve_tag(p, TAG_PAIR);
+varve_word object_new(struct lisp *l, enum type type, size_t bytes, varve_word first, varve_word second) {
+  VARVE_FRAME(f, l->me, first, second);
+  f.first = first, f.second = second;
+  varve_object *object = allocate(l, type, bytes); /* a safepoint: `first` is void from here */
+  if (!object) return 0;
+  varve_word *slot = (varve_word *)(object + 1);
+  varve_init(l->me, object, &slot[0], f.first);
+  varve_init(l->me, object, &slot[1], f.second);
+  return varve_tag(object, type == PAIR ? TAG_PAIR : TAG_OBJECT);
 }
 
 varve_word string_new(struct lisp *l, const char *host_bytes, size_t length) {
@@ -140,26 +140,6 @@ varve_word list_to_vector(struct lisp *l, varve_word list) {
   return f.vector;
 }
 
-varve_word closure_new(struct lisp *l, varve_word code, varve_word environment) {
-  VARVE_FRAME(f, l->me, code, environment);
-  f.code = code, f.environment = environment;
-  struct closure *c = varve_alloc_uninit(l->me, l->layout[CLOSURE], sizeof *c);
-  if (!c) return out_of_memory(l);
-  varve_init(l->me, c, &c->code, f.code);
-  varve_init(l->me, c, &c->environment, f.environment);
-  return varve_tag(c, TAG_OBJECT);
-}
-
-/* A weak slot is stored as any other. It holds an immediate for ever, and an object until that is dead. */
-varve_word weak_box_new(struct lisp *l, varve_word target) {
-  VARVE_FRAME(f, l->me, target);
-  f.target = target;
-  struct weak *w = allocate(l, WEAK_BOX, sizeof *w + sizeof(varve_word));
-  if (!w) return 0;
-  varve_init(l->me, w, &w->target[0], f.target);
-  return varve_tag(w, TAG_OBJECT);
-}
-
 varve_word list_reverse(struct lisp *l, varve_word list) {
   VARVE_FRAME(f, l->me, list, result);
   f.list = list, f.result = NIL;
@@ -182,14 +162,11 @@ varve_word fail(struct lisp *l, varve_word irritant, const char *format, ...) {
   va_start(arguments, format);
   vsnprintf(text + at, sizeof text - (size_t)at, format, arguments);
   va_end(arguments);
-  VARVE_FRAME(f, l->me, message, irritants);
+  VARVE_FRAME(f, l->me, irritants);
   f.irritants = irritant ? cons(l, irritant, NIL) : NIL;
-  if (!f.irritants || !(f.message = string_new(l, text, strlen(text)))) return 0;
-  struct condition *c = allocate(l, CONDITION, sizeof *c);
-  if (!c) return 0;
-  varve_init(l->me, c, &c->message, f.message);
-  varve_init(l->me, c, &c->irritants, f.irritants);
-  l->root[ROOT_ERROR] = varve_tag(c, TAG_OBJECT); /* a root outside the heap: a plain store */
+  varve_word message = f.irritants ? string_new(l, text, strlen(text)) : 0;
+  varve_word error = message ? object_new(l, CONDITION, sizeof(struct condition), message, f.irritants) : 0;
+  if (error) l->root[ROOT_ERROR] = error; /* a root outside the heap: a plain store */
   return 0;
 }
 

@@ -1,22 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* op.h -- the operations of the machine, 32 bits each: a number in the low 8, an argument n in the others.
  *
- * Variables live in environments in the heap: one for each call and each let, with a link to the one around. On the
- * machine's stack a call has its procedure, its environment (`fp` points there), and values that wait for an operation.
+ * Variables live in environments in the heap: one for each call, with a link to the one around. On the machine's stack
+ * a call has its procedure, its environment (`fp` points there), and values that wait for an operation.
  */
 #ifndef LISP_OP_H
 #define LISP_OP_H
 
 enum op {
-  OP_NONE,
-  OP_CONSTANT, OP_LOCAL, OP_OUTER, OP_GLOBAL, /* push: item of code; of environment; the same, some out; of a symbol */
-  OP_SET_LOCAL, OP_SET_GLOBAL, OP_DEFINE,     /* pop a value, push UNSPECIFIED (DEFINE: the symbol) */
-  OP_LET, OP_LEAVE,                           /* pop n values into a new environment; back to the one around */
+  OP_CONSTANT, OP_LOCAL, OP_GLOBAL,           /* push: item of the code; of an environment, see OUTER; of a symbol */
+  OP_SET_LOCAL, OP_SET_GLOBAL, OP_DEFINE,     /* pop a value into such a variable */
   OP_POP, OP_JUMP, OP_JUMP_FALSE, OP_CALL, OP_TAIL_CALL, OP_RETURN,
   OP_CLOSURE,                                 /* push: of an item of code and the environment */
-  OP_TRY, OP_END_TRY,                         /* what is raised between them is pushed, and the machine goes on at n */
-  OP_CONS, OP_CAR, OP_CDR, OP_EQ, OP_NULL, OP_IS_PAIR, OP_NOT, OP_ADD, OP_SUBTRACT, OP_LESS, OP_GREATER, OP_EQUALS,
-  OP_VECTOR_REF                               /* primitives that need no call */
+  OP_TRY, OP_END_TRY                          /* what is raised between them is pushed, and the machine goes on at n */
 };
 #define OUTER(levels, index) ((uint32_t)(levels) << 14 | (uint32_t)(index))
 #define LEVELS_MAX 1000 /* of environments around an expression, and: */

@@ -14,6 +14,7 @@
       (list '%define (car head) (cons 'lambda (cons (cdr head) rest)))
       (if (null? rest) (list '%define head #f) (cons '%define (cons head rest)))))
 
+(define (not x) (if x #f #t))
 (define (cadr x) (car (cdr x)))
 (define (cddr x) (cdr (cdr x)))
 (define (caar x) (car (car x)))
@@ -40,20 +41,17 @@
 
 ; ---- lists ---------------------------------------------------------------------------------------------------------
 
-(define (%let-names bindings) (if (null? bindings) '() (cons (caar bindings) (%let-names (cdr bindings)))))
-(define (%let-values bindings) (if (null? bindings) '() (cons (cadr (car bindings)) (%let-values (cdr bindings)))))
+(define (%map f list done) (if (null? list) (reverse done) (%map f (cdr list) (cons (f (car list)) done))))
+(define (map1 f list) (%map f list '()))
 
 ; (let ((name value) ...) body ...) and (let name ((name value) ...) body ...)
 (defmacro (let first . rest)
   (if (eq? (type-of first) 'symbol)
-      `((%let () () (define ,first (lambda ,(%let-names (car rest)) ,@(cdr rest))) ,first) ,@(%let-values (car rest)))
-      `(%let ,(%let-names first) ,(%let-values first) ,@rest)))
+      `((letrec ((,first (lambda ,(map1 car (car rest)) ,@(cdr rest)))) ,first) ,@(map1 cadr (car rest)))
+      `((lambda ,(map1 car first) ,@rest) ,@(map1 cadr first))))
 (defmacro (letrec bindings . body)
-  `(%let () () ,@(map (lambda (b) (cons 'define b)) bindings) (%let () () ,@body)))
+  `((lambda () ,@(map1 (lambda (b) (cons '%define b)) bindings) ((lambda () ,@body)))))
 
-(define (map1 f list)
-  (let loop ((list list) (done '()))
-    (if (null? list) (reverse done) (loop (cdr list) (cons (f (car list)) done)))))
 (define (any f list) (if (null? list) #f (if (f (car list)) #t (any f (cdr list)))))
 (define (map f list . more)
   (if (null? more)
@@ -105,7 +103,7 @@
 ; ---- errors --------------------------------------------------------------------------------------------------------
 
 (define (error? x) (eq? (type-of x) 'condition))
-(define (error message . irritants) (raise (make-error message irritants)))
+(define (error message . irritants) (raise (%make-error message irritants)))
 
 ; (try (name handler ...) form ...): the value of the forms, or the handler's for what they raise.
 (defmacro (try handler . forms) `(%try (lambda (,(car handler)) ,@(cdr handler)) (begin ,@forms)))
@@ -141,6 +139,8 @@
 (define (procedure? x) (if (memv (type-of x) '(closure primitive)) #t #f))
 (define (eof? x) (eq? x (read-from-string "")))
 (define eqv? eq?)
+(define (display x) (%print (if (string? x) x (->string x))))
+(define (write x) (%print (->string x #t)))
 (define (newline) (display "\n"))
 (define (print . items) (for-each display items) (newline))
 
@@ -197,12 +197,22 @@
     (let loop ((i 0) (list list))
       (if (null? list) s (begin (string-set! s i (car list)) (loop (+ i 1) (cdr list)))))))
 (define string=? equal?)
-(define (number->string n) (->string n))
-(define (write->string x) (->string x #t))
+(define (string<? a b)
+  (let loop ((i 0))
+    (cond ((= i (string-length b)) #f)
+          ((= i (string-length a)) #t)
+          ((eq? (string-ref a i) (string-ref b i)) (loop (+ i 1)))
+          (else (< (char->integer (string-ref a i)) (char->integer (string-ref b i)))))))
+(define number->string ->string)
+(define symbol->string ->string)
+(define (string->number s) (let ((x (try (e #f) (read-from-string s)))) (and (number? x) x)))
 
+(define (make-eq-table) (%make-table #f #f))
+(define (make-equal-table) (%make-table #t #f))
+(define (make-weak-table) (%make-table #f #t))
 (define (table-count table) (length (table->list table)))
 (define (table-keys table) (map1 car (table->list table)))
 (define (table-update! table key f default) (table-set! table key (f (table-ref table key default))))
 
 (define (gc-stats)
-  (map cons '(collections bytes-allocated bytes-in-use bytes-moved pause-total-ns pause-max-ns) (%gc-stats)))
+  (map cons '(collections bytes-in-use bytes-moved pause-max-ns) (%gc-stats)))

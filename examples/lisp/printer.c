@@ -11,19 +11,18 @@ static void print_quoted(FILE *out, const struct string *s) {
     char c = s->byte[i];
     if (c == '\n') fputs("\\n", out);
     else if (c == '\t') fputs("\\t", out);
-    else if (c == '"' || c == '\\') fprintf(out, "\\%c", c);
-    else fputc(c, out);
+    else fprintf(out, c == '"' || c == '\\' ? "\\%c" : "%c", c);
   }
   fputc('"', out);
 }
 
 static void print_immediate(FILE *out, varve_word w, bool quoted) {
   static const char *const names[] = {"()", "#f", "#t", "#<unspecified>", "#<eof>", "#<unbound>", "#<dead>"};
+  unsigned char c = character_value(w);
   if (is_fixnum(w)) fprintf(out, "%lld", (long long)fixnum_value(w));
   else if (!is_character(w)) fputs(names[w >> 8], out);
-  else if (!quoted) fputc(character_value(w), out);
-  else if (isgraph(character_value(w))) fprintf(out, "#\\%c", character_value(w));
-  else fputs(character_value(w) == ' ' ? "#\\space" : character_value(w) == '\t' ? "#\\tab" : "#\\newline", out);
+  else if (!quoted || isgraph(c)) fprintf(out, quoted ? "#\\%c" : "%c", c);
+  else fputs(c == ' ' ? "#\\space" : c == '\t' ? "#\\tab" : "#\\newline", out);
 }
 
 static void print_list(struct lisp *l, FILE *out, varve_word w, bool quoted) {
@@ -60,6 +59,9 @@ static void print_object(struct lisp *l, FILE *out, varve_word w, bool quoted) {
   } else if (is(l, w, STRING)) {
     if (quoted) print_quoted(out, AS(string, w));
     else fwrite(AS(string, w)->byte, 1, AS(string, w)->length, out);
+  } else if (is(l, w, CONDITION)) {
+    print(l, out, AS(condition, w)->message, false);
+    for (w = AS(condition, w)->irritants; is_pair(w); w = cdr(w)) fputc(' ', out), print(l, out, car(w), true);
   } else { /* the name of its type is the layout's */
     fprintf(out, "#<%s", varve_layout_name(l->heap, varve_object_layout(varve_untag(w))));
     if (is(l, w, PRIMITIVE)) fprintf(out, " %s", AS(primitive_object, w)->is->name);
@@ -69,7 +71,7 @@ static void print_object(struct lisp *l, FILE *out, varve_word w, bool quoted) {
 }
 
 void print(struct lisp *l, FILE *out, varve_word w, bool quoted) {
-  if (!is_pair(w) && (w & 7) != TAG_OBJECT) {
+  if (!is_reference(w)) {
     print_immediate(out, w, quoted);
   } else if (l->depth >= DEPTH_MAX) {
     fputs("...", out);
@@ -78,17 +80,6 @@ void print(struct lisp *l, FILE *out, varve_word w, bool quoted) {
     print_object(l, out, w, quoted);
     --l->depth;
   }
-}
-
-void print_error(struct lisp *l, FILE *out, varve_word error) {
-  if (!is(l, error, CONDITION)) {
-    fputs("raised: ", out);
-    print(l, out, error, true);
-    return;
-  }
-  print(l, out, AS(condition, error)->message, false);
-  for (varve_word w = AS(condition, error)->irritants; is_pair(w); w = cdr(w))
-    fputc(' ', out), print(l, out, car(w), true);
 }
 
 /* Writing may block, so it is done in native state; and the string is pinned, so its bytes stay where they are while

@@ -44,18 +44,23 @@ static varve_word bad(struct lisp *l, const struct source *s, const char *what) 
   return fail(l, 0, "%s:%d: %s", s->name, s->number, what);
 }
 
-static bool delimiter(int c) { return c < 0 || isspace(c) || (c && strchr("()[]\";'`,", c)); }
+static bool delimiter(int c) { return c < 0 || isspace(c) || (c && strchr("()\";'`,", c)); }
 
-static varve_word number_or_symbol(struct lisp *l, struct source *s) {
-  char text[TOKEN_MAX + 1], *end;
+/* What comes up to the next delimiter, but at least `least` bytes. */
+static bool token(struct lisp *l, struct source *s, char text[TOKEN_MAX + 1], size_t least) {
   size_t length = 0;
-  for (int c; !delimiter(c = peek(l, s)); ++s->at) {
+  for (int c; (c = peek(l, s)) >= 0 && (length < least || !delimiter(c)); ++s->at) {
     if (length == TOKEN_MAX) return bad(l, s, "a name is too long");
     text[length++] = (char)c;
   }
-  text[length] = 0;
+  return text[length] = 0, true;
+}
+
+static varve_word number_or_symbol(struct lisp *l, struct source *s) {
+  char text[TOKEN_MAX + 1], *end;
+  if (!token(l, s, text, 1)) return 0;
   long long n = strtoll(text, &end, 10);
-  if (*end || !(isdigit((unsigned char)end[-(end > text)]))) return intern(l, text, length);
+  if (*end || !isdigit((unsigned char)end[-(end > text)])) return intern(l, string_new(l, text, strlen(text)));
   if (n > FIXNUM_MAX || n < FIXNUM_MIN) return bad(l, s, "a number does not fit 61 bits");
   return fixnum(n);
 }
@@ -68,9 +73,8 @@ static varve_word string_or_error(struct lisp *l, struct source *s) {
   for (++s->at; (c = peek(l, s)) >= 0 && c != '"'; ++s->at, ++length) {
     if (c == '\\') {
       ++s->at;
-      c = peek(l, s);
-      c = c == 'n' ? '\n' : c == 't' ? '\t' : c == 'r' ? '\r' : c == '0' ? 0 : c;
-      if (c < 0) break;
+      if ((c = peek(l, s)) < 0) break;
+      c = c == 'n' ? '\n' : c == 't' ? '\t' : c;
     }
     fputc(c, out);
   }
@@ -82,18 +86,18 @@ static varve_word string_or_error(struct lisp *l, struct source *s) {
   return w;
 }
 
-static varve_word read_list(struct lisp *l, struct source *s, char close) {
+static varve_word read_list(struct lisp *l, struct source *s) {
   VARVE_FRAME(f, l->me, head, tail, item);
   f.head = f.tail = NIL;
   int first = s->number;
   for (++s->at;;) {
     int c = blank(l, s);
-    if (c < 0) return fail(l, 0, "%s:%d: '%c' is missing for the list that begins here", s->name, first, close);
-    if (c == close) return ++s->at, f.head;
+    if (c < 0) return fail(l, 0, "%s:%d: ')' is missing for the list that begins here", s->name, first);
+    if (c == ')') return ++s->at, f.head;
     if (c == '.' && f.tail != NIL && s->at + 1 < s->length && delimiter((unsigned char)s->line[s->at + 1])) {
       ++s->at;
       if (!(f.item = read_datum(l, s))) return 0;
-      if (blank(l, s) != close) return bad(l, s, "one datum and ')' must follow the dot");
+      if (blank(l, s) != ')') return bad(l, s, "one datum and ')' must follow the dot");
       varve_store(l->me, pair(f.tail), &pair(f.tail)->cdr, f.item);
       continue;
     }
@@ -114,21 +118,19 @@ static varve_word quoted(struct lisp *l, struct source *s, size_t length, enum r
 }
 
 static varve_word hash_syntax(struct lisp *l, struct source *s) {
-  static const struct { const char *name; char c; } names[] = {{"space", ' '}, {"newline", '\n'}, {"tab", '\t'}};
-  const char *text = s->line + s->at + 1;
-  size_t left = s->length - s->at - 1, length = 1;
-  if (left && *text == '(') {
-    VARVE_FRAME(f, l->me, list);
+  static const struct { const char *text; varve_word value; } names[] = {
+    {"#t", TRUE}, {"#f", FALSE}, {"#\\space", CHARACTER(' ')}, {"#\\newline", CHARACTER('\n')}, {"#\\tab", CHARACTER('\t')},
+  };
+  char text[TOKEN_MAX + 1], next = s->at + 1 < s->length ? s->line[s->at + 1] : 0;
+  if (next == '(') {
     ++s->at;
-    return (f.list = read_list(l, s, ')')) ? list_to_vector(l, f.list) : 0;
+    varve_word list = read_list(l, s);
+    return list ? list_to_vector(l, list) : 0;
   }
-  while (length < left && (!delimiter((unsigned char)text[length]) || (*text == '\\' && length == 1))) ++length;
-  s->at += 1 + length;
-  if (length == 1 && (*text == 't' || *text == 'f')) return boolean(*text == 't');
-  if (length == 2 && *text == '\\') return character((unsigned char)text[1]);
-  for (size_t i = 0; left && *text == '\\' && i < sizeof names / sizeof *names; ++i)
-    if (strlen(names[i].name) == length - 1 && !memcmp(names[i].name, text + 1, length - 1))
-      return character((unsigned char)names[i].c);
+  if (!token(l, s, text, next == '\\' ? 3 : 1)) return 0;
+  if (next == '\\' && strlen(text) == 3) return CHARACTER((unsigned char)text[2]);
+  for (size_t i = 0; i < sizeof names / sizeof *names; ++i)
+    if (!strcmp(names[i].text, text)) return names[i].value;
   return bad(l, s, "after '#' comes t, f, a vector, or \\ and a character");
 }
 
@@ -137,9 +139,8 @@ static varve_word datum(struct lisp *l, struct source *s) {
   s->start = s->number;
   switch (c) {
     case -1: return END_OF_FILE;
-    case '(': return read_list(l, s, ')');
-    case '[': return read_list(l, s, ']');
-    case ')': case ']': ++s->at; return bad(l, s, "a list ends here that has not begun");
+    case '(': return read_list(l, s);
+    case ')': ++s->at; return bad(l, s, "a list ends here that has not begun");
     case '\'': return quoted(l, s, 1, ROOT_QUOTE);
     case '`': return quoted(l, s, 1, ROOT_QUASIQUOTE);
     case ',':
@@ -156,11 +157,4 @@ varve_word read_datum(struct lisp *l, struct source *s) {
   varve_word w = datum(l, s);
   --l->depth;
   return w;
-}
-
-varve_word read_line(struct lisp *l, struct source *s) {
-  if (peek(l, s) < 0) return END_OF_FILE;
-  size_t at = s->at, length = s->length - at;
-  s->at = s->length;
-  return string_new(l, s->line + at, length - (s->line[s->length - 1] == '\n'));
 }

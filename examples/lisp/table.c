@@ -24,23 +24,20 @@ static bool equal_vectors(struct lisp *l, varve_word a, varve_word b) {
   return i == length;
 }
 
+static bool equal_strings(const struct string *a, const struct string *b) {
+  return a->length == b->length && !memcmp(a->byte, b->byte, a->length);
+}
+
 /* What is nested more deeply than C's stack allows is not equal. No safepoint in here. */
 bool is_equal(struct lisp *l, varve_word a, varve_word b) {
-  for (; a != b && is_pair(a) && is_pair(b) && l->depth < DEPTH_MAX; a = cdr(a), b = cdr(b)) {
-    ++l->depth;
-    bool same = is_equal(l, car(a), car(b));
-    --l->depth;
-    if (!same) return false;
-  }
-  if (a == b) return true;
-  if (is(l, a, STRING) && is(l, b, STRING))
-    return AS(string, a)->length == AS(string, b)->length &&
-           !memcmp(AS(string, a)->byte, AS(string, b)->byte, AS(string, a)->length);
-  if (!is(l, a, VECTOR) || !is(l, b, VECTOR) || l->depth >= DEPTH_MAX) return false;
+  bool same = false;
+  if (l->depth >= DEPTH_MAX) return a == b;
   ++l->depth;
-  bool same = equal_vectors(l, a, b);
+  while (is_pair(a) && is_pair(b) && a != b && is_equal(l, car(a), car(b))) a = cdr(a), b = cdr(b);
+  if (is(l, a, STRING) && is(l, b, STRING)) same = equal_strings(AS(string, a), AS(string, b));
+  else if (is(l, a, VECTOR) && is(l, b, VECTOR)) same = equal_vectors(l, a, b);
   --l->depth;
-  return same;
+  return same || a == b;
 }
 
 static uint64_t mix(uint64_t h, uint64_t more) {
@@ -50,20 +47,19 @@ static uint64_t mix(uint64_t h, uint64_t more) {
 
 /* 0: no memory for the collector's table of hashes. Neither allocates in the heap nor moves anything. */
 static uint64_t hash_identity(struct lisp *l, varve_word key) {
-  return is_pair(key) || (key & 7) == TAG_OBJECT ? varve_identity_hash(l->me, varve_untag(key)) : mix(key, 1) | 1;
+  return is_reference(key) ? varve_identity_hash(l->me, varve_untag(key)) : mix(key, 1) | 1;
 }
 
 /* Of contents: strings, and the first few items of lists and vectors. */
 static uint64_t hash_equal(struct lisp *l, varve_word key, int budget) {
   uint64_t h = 1;
-  for (; is_pair(key) && budget > 0; key = cdr(key)) h = mix(h, hash_equal(l, car(key), budget /= 2));
-  if (budget <= 0) return h | 1;
+  for (; is_pair(key) && budget; key = cdr(key)) h = mix(h, hash_equal(l, car(key), budget /= 2));
   if (is(l, key, STRING)) {
     for (size_t i = 0; i < AS(string, key)->length; ++i) h = mix(h, (unsigned char)AS(string, key)->byte[i]);
   } else if (is(l, key, VECTOR)) {
-    for (size_t i = 0; i < vector_length(key) && budget > 0; ++i)
+    for (size_t i = 0; i < vector_length(key) && budget; ++i)
       h = mix(h, hash_equal(l, AS(vector, key)->item[i], budget /= 2));
-  } else {
+  } else if (!is_pair(key)) {
     h = mix(h, hash_identity(l, key));
   }
   return h | 1;

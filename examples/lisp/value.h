@@ -25,22 +25,22 @@ enum tag { TAG_OBJECT = 0, TAG_FIXNUM = 1, TAG_IMMEDIATE = 2, TAG_PAIR = 3 };
 #define DEAD IMMEDIATE(0, 6)      /* what the collector stores in a weak slot; a deleted entry of a table */
 #define TAIL_CALL IMMEDIATE(0, 7) /* from a primitive: "call what I left on the stack instead", machine.c */
 
+#define CHARACTER(byte) IMMEDIATE(1, byte)
 #define FIXNUM_MAX (INT64_MAX >> 3)
 #define FIXNUM_MIN (INT64_MIN >> 3)
 
 static inline varve_word fixnum(int64_t n) { return (varve_word)n << 3 | TAG_FIXNUM; }
 static inline int64_t fixnum_value(varve_word w) { return (int64_t)w >> 3; }
 static inline bool is_fixnum(varve_word w) { return (w & 7) == TAG_FIXNUM; }
-static inline varve_word character(unsigned char c) { return IMMEDIATE(1, c); }
-static inline bool is_character(varve_word w) { return (w & 0xff) == IMMEDIATE(1, 0); }
+static inline bool is_character(varve_word w) { return (w & 0xff) == CHARACTER(0); }
 static inline unsigned char character_value(varve_word w) { return (unsigned char)(w >> 8); }
 static inline varve_word boolean(bool b) { return b ? TRUE : FALSE; }
 
 /* ---- objects: the header is Varve's, all that follows is ours --------------------------------------------------- */
 
 enum type {
-  PAIR, SYMBOL, STRING, VECTOR, ENVIRONMENT, CLOSURE, CODE, PRIMITIVE, CONDITION, TABLE, ENTRIES, WEAK_ENTRIES,
-  WEAK_BOX, WEAK_SYMBOLS, TYPE_COUNT
+  PAIR, SYMBOL, CLOSURE, CONDITION, /* those that begin with two references: object_new in heap.c makes them */
+  STRING, VECTOR, ENVIRONMENT, CODE, PRIMITIVE, TABLE, ENTRIES, WEAK_ENTRIES, WEAK_BOX, TYPE_COUNT
 };
 
 struct pair {
@@ -51,7 +51,7 @@ struct pair {
 struct symbol {
   varve_object header;
   varve_word name, value; /* a string; the global variable's value or UNBOUND */
-  uint32_t hash, role;    /* of the name; what it means as the head of a form: enum role, or a special form */
+  uint64_t role;          /* what it means as the head of a form: enum role, or a special form */
 };
 enum role { ROLE_VARIABLE, ROLE_MACRO, ROLE_SPECIAL };
 
@@ -66,7 +66,7 @@ struct vector { /* no length: Varve knows an object's size, see vector_length */
   varve_word item[];
 };
 
-struct environment { /* the variables of a call or of a let */
+struct environment { /* the variables of a call */
   varve_object header;
   varve_word outer, item[]; /* NIL: there is none */
 };
@@ -78,8 +78,8 @@ struct closure {
 
 struct code {
   varve_object header;
-  uint32_t required, rest, stack; /* arguments; 1: more become a list; words of stack that it needs */
-  varve_word name, ops;           /* a symbol or FALSE; a string of 32-bit operations */
+  uint32_t required, rest, locals, stack; /* arguments; 1: more become a list; other variables; words of stack */
+  varve_word name, ops;                   /* a symbol or FALSE; a string of 32-bit operations */
   varve_word constant[];
 };
 
@@ -88,7 +88,6 @@ typedef varve_word primitive_fn(struct lisp *l, varve_word *argument, size_t cou
 struct primitive {
   const char *name, *arguments; /* a letter each, see primitives.c */
   primitive_fn *fn;
-  int op, op_arguments; /* the operation that does the same for so many arguments; 0: none */
 };
 struct primitive_object {
   varve_object header;
@@ -113,12 +112,13 @@ struct entries { /* of a table; weak ones are ephemerons, whose third words are 
   varve_ephemeron entry[];
 };
 
-struct weak { /* a weak box has one target, the symbol table many */
+struct weak_box {
   varve_object header;
   uint64_t library;
-  varve_word target[];
+  varve_word target;
 };
 
+static inline bool is_reference(varve_word w) { return (w & 7) == TAG_OBJECT || (w & 7) == TAG_PAIR; }
 static inline bool is_pair(varve_word w) { return (w & 7) == TAG_PAIR; }
 static inline struct pair *pair(varve_word w) { return (struct pair *)(uintptr_t)(w - TAG_PAIR); }
 static inline varve_word car(varve_word w) { return pair(w)->car; }

@@ -138,7 +138,7 @@
 (check-syntax "(set! 5 1)" "a variable's name must be a symbol, not 5")
 (check-syntax "(car . 5)" "bad syntax: (car . 5)")
 (check-syntax "(list if)" "not a variable, but syntax: if")
-(check-syntax "(lambda () (car 1) (define x 1))" "a definition must be first in a body, or at top level: x")
+(check-syntax "(lambda () (if 1 (define x 1)))" "a definition must be in a body, or at top level: x")
 (check-syntax "(let ((x)) x)" "car: expected a pair, got ()")
 (define (nest n) (if (= n 0) 'x (list 'not (nest (- n 1)))))
 (check-error (eval (nest 5000)) "nested too deeply")
