@@ -16,7 +16,7 @@
 struct program { /* the body of a lambda that is being compiled */
   varve_word *constants; /* a list, the newest first */
   uint32_t *ops;
-  uint32_t count, capacity, depth, deepest;
+  uint32_t count, capacity, constant_count, depth, deepest;
   uint32_t required, rest; /* parameters */
 };
 
@@ -37,14 +37,9 @@ static uint32_t op(struct program *p, enum op op, uint32_t argument, int change)
 }
 
 static bool with_constant(struct lisp *l, struct program *p, enum op which, varve_word constant, int change) {
-  long after = 0, length = list_length(*p->constants);
-  varve_word w = *p->constants;
-  for (; is_pair(w) && car(w) != constant; w = cdr(w)) ++after;
-  if (w == NIL) {
-    if (!(w = cons(l, constant, *p->constants))) return false;
-    *p->constants = w, after = 0, ++length;
-  }
-  return op(p, which, (uint32_t)(length - 1 - after), change), true;
+  varve_word constants = cons(l, constant, *p->constants);
+  if (constants) *p->constants = constants, op(p, which, p->constant_count++, change);
+  return constants != 0;
 }
 
 static void land(struct program *p, uint32_t jump) { p->ops[jump] = (p->ops[jump] & 0xff) | p->count << 8; }
@@ -116,25 +111,24 @@ static bool body(struct lisp *l, struct program *p, varve_word forms, varve_word
   return (f.expanded = list_reverse(l, f.expanded)) && sequence(l, p, f.expanded, f.scope, tail);
 }
 
-static varve_word code_new(struct lisp *l, const struct program *p, varve_word name, long variables) {
-  VARVE_FRAME(f, l->me, name, ops);
-  f.name = name;
-  long constants = list_length(*p->constants);
+static varve_word code_new(struct lisp *l, const struct program *p, long variables) {
+  VARVE_FRAME(f, l->me, ops);
+  uint32_t constants = p->constant_count;
   if (!(f.ops = string_new(l, (const char *)p->ops, p->count * sizeof *p->ops))) return 0;
-  struct code *c = allocate(l, CODE, sizeof *c + (size_t)constants * sizeof(varve_word));
+  struct code *c = allocate(l, CODE, sizeof *c + constants * sizeof(varve_word));
   if (!c) return 0;
   c->required = p->required, c->rest = p->rest, c->stack = p->deepest + 1;
   c->locals = (uint32_t)variables - p->required - p->rest;
-  varve_init(l->me, c, &c->name, f.name);
+  varve_init(l->me, c, &c->name, FALSE);
   varve_init(l->me, c, &c->ops, f.ops);
   for (varve_word w = *p->constants; is_pair(w); w = cdr(w)) varve_init(l->me, c, &c->constant[--constants], car(w));
   return varve_tag(c, TAG_OBJECT);
 }
 
 /* The code of a lambda; 0: an error was raised. In a program, which has no scope around it, definitions are global. */
-static varve_word lambda(struct lisp *l, varve_word parameters, varve_word forms, varve_word scope, varve_word name) {
-  VARVE_FRAME(f, l->me, parameters, forms, scope, name, constants, code);
-  f.parameters = parameters, f.forms = forms, f.name = name, f.constants = NIL;
+static varve_word lambda(struct lisp *l, varve_word parameters, varve_word forms, varve_word scope) {
+  VARVE_FRAME(f, l->me, parameters, forms, scope, constants, code);
+  f.parameters = parameters, f.forms = forms, f.constants = NIL;
   struct program p = {.constants = &f.constants};
   bool program = scope == NIL;
   if (list_length(scope) >= LEVELS_MAX) return fail(l, 0, "too many variables");
@@ -144,7 +138,7 @@ static varve_word lambda(struct lisp *l, varve_word parameters, varve_word forms
   p.rest = f.parameters != NIL;
   if (p.rest && !declare(l, f.parameters, f.scope)) return 0;
   if ((program ? sequence : body)(l, &p, f.forms, f.scope, true))
-    f.code = code_new(l, &p, f.name, list_length(car(f.scope)));
+    f.code = code_new(l, &p, list_length(car(f.scope)));
   free(p.ops);
   return f.code;
 }
@@ -159,7 +153,7 @@ static bool let(struct lisp *l, struct program *p, varve_word form, varve_word s
   long outside = list_length(car(f.scope));
   for (f.list = car(f.form); is_pair(f.list); f.list = cdr(f.list))
     if (!declare(l, car(f.list), f.scope)) return false;
-  for (long i = list_length(car(f.scope)); i-- > outside;) op(p, OP_SET_LOCAL, OUTER(0, i), -1);
+  for (long i = list_length(car(f.scope)); i-- > outside;) op(p, OP_SET_LOCAL, OUTER(0, i), 0), op(p, OP_POP, 0, -1);
   if (!body(l, p, cdr(f.form), f.scope, tail)) return false;
   varve_word w = car(f.scope);
   for (long i = list_length(w); i-- > outside; w = cdr(w)) varve_store(l->me, pair(w), &pair(w)->car, FALSE);
@@ -185,54 +179,29 @@ static bool compile_if(struct lisp *l, struct program *p, varve_word x, varve_wo
   return land(p, end), true;
 }
 
-static bool closure(struct lisp *l, struct program *p, varve_word x, varve_word scope, varve_word name) {
-  varve_word code = lambda(l, car(x), cdr(x), scope, name);
-  return code && with_constant(l, p, OP_CLOSURE, code, 1);
-}
-
 static bool compile_lambda(struct lisp *l, struct program *p, varve_word x, varve_word scope, bool tail) {
-  return closure(l, p, x, scope, FALSE) && done(p, tail);
+  varve_word code = lambda(l, car(x), cdr(x), scope);
+  return code && with_constant(l, p, OP_CLOSURE, code, 1) && done(p, tail);
 }
 
-/* A lambda gets the variable's name, for messages. */
-static bool compile_define(struct lisp *l, struct program *p, varve_word x, varve_word scope, bool tail) {
-  VARVE_FRAME(f, l->me, name);
-  f.name = car(x);
-  int at = place(f.name, scope);
-  bool local = at >= 0 && at <= ITEMS_MAX, nowhere = !local && cdr(scope) != NIL;
-  varve_word value = car(cdr(x));
-  if (nowhere) return fail(l, f.name, "a definition must be in a body, or at top level:");
-  if (!is(l, f.name, SYMBOL)) return fail(l, f.name, "a variable's name must be a symbol, not");
-  if (is_form(l, value, ROOT_LAMBDA, scope) ? !closure(l, p, cdr(value), scope, f.name)
-                                            : !expression(l, p, value, scope, false))
-    return false;
-  if (local) op(p, OP_SET_LOCAL, (uint32_t)at, -1);
-  else if (!with_constant(l, p, OP_DEFINE, f.name, -1)) return false;
-  return with_constant(l, p, OP_CONSTANT, f.name, 1) && done(p, tail);
-}
-
-static bool compile_set(struct lisp *l, struct program *p, varve_word x, varve_word scope, bool tail) {
+static bool assign(struct lisp *l, struct program *p, varve_word x, varve_word scope, enum op global) {
   VARVE_FRAME(f, l->me, name);
   f.name = car(x);
   int at = place(f.name, scope);
   if (!is(l, f.name, SYMBOL)) return fail(l, f.name, "a variable's name must be a symbol, not");
   if (!expression(l, p, car(cdr(x)), scope, false)) return false;
-  if (at >= 0) op(p, OP_SET_LOCAL, (uint32_t)at, -1);
-  else if (!with_constant(l, p, OP_SET_GLOBAL, f.name, -1)) return false;
-  return with_constant(l, p, OP_CONSTANT, UNSPECIFIED, 1) && done(p, tail);
+  return at < 0 ? with_constant(l, p, global, f.name, 0) : (op(p, OP_SET_LOCAL, (uint32_t)at, 0), true);
 }
 
-/* (%try handler form): the form's value; if it raises something, the handler's value for that. */
-static bool compile_try(struct lisp *l, struct program *p, varve_word x, varve_word scope, bool tail) {
-  VARVE_FRAME(f, l->me, x, scope);
-  f.x = x, f.scope = scope;
-  if (!expression(l, p, car(f.x), f.scope, false)) return false;
-  uint32_t begin = op(p, OP_TRY, 0, 0);
-  if (!expression(l, p, car(cdr(f.x)), f.scope, false)) return false;
-  uint32_t end = op(p, OP_END_TRY, 0, 0); /* drops the handler from below the value, and jumps */
-  land(p, begin);                         /* here the machine has pushed what was raised */
-  op(p, OP_CALL, 1, -1);
-  return land(p, end), done(p, tail);
+static bool compile_set(struct lisp *l, struct program *p, varve_word x, varve_word scope, bool tail) {
+  return assign(l, p, x, scope, OP_SET_GLOBAL) && done(p, tail);
+}
+
+static bool compile_define(struct lisp *l, struct program *p, varve_word x, varve_word scope, bool tail) {
+  int at = place(car(x), scope);
+  if (cdr(scope) != NIL && (at < 0 || at > ITEMS_MAX))
+    return fail(l, car(x), "a definition must be in a body, or at top level:");
+  return assign(l, p, x, scope, OP_DEFINE) && done(p, tail);
 }
 
 static const struct {
@@ -242,7 +211,6 @@ static const struct {
 } specials[] = {
   {"quote", compile_quote, 1, 1}, {"if", compile_if, 2, 3}, {"begin", sequence, 0, LONG_MAX},
   {"lambda", compile_lambda, 2, LONG_MAX}, {"%define", compile_define, 2, 2}, {"set!", compile_set, 2, 2},
-  {"%try", compile_try, 2, 2},
 };
 
 bool special_forms(struct lisp *l) {
@@ -255,12 +223,11 @@ bool special_forms(struct lisp *l) {
 
 /* ---- expressions ----------------------------------------------------------------------------------------------- */
 
-static bool name_or_constant(struct lisp *l, struct program *p, varve_word w, varve_word scope, bool tail) {
-  if (!is(l, w, SYMBOL)) return with_constant(l, p, OP_CONSTANT, w, 1) && done(p, tail);
-  int at = place(w, scope);
-  if (at >= 0) return op(p, OP_LOCAL, (uint32_t)at, 1), done(p, tail);
-  if (AS(symbol, w)->role != ROLE_VARIABLE) return fail(l, w, "not a variable, but syntax:");
-  return with_constant(l, p, OP_GLOBAL, w, 1) && done(p, tail);
+static bool variable(struct lisp *l, struct program *p, varve_word name, varve_word scope) {
+  int at = place(name, scope);
+  if (at >= 0) return op(p, OP_LOCAL, (uint32_t)at, 1), true;
+  if (AS(symbol, name)->role != ROLE_VARIABLE) return fail(l, name, "not a variable, but syntax:");
+  return with_constant(l, p, OP_GLOBAL, name, 1);
 }
 
 static bool call(struct lisp *l, struct program *p, varve_word form, varve_word scope, bool tail) {
@@ -274,7 +241,8 @@ static bool call(struct lisp *l, struct program *p, varve_word form, varve_word 
 }
 
 static bool expanded(struct lisp *l, struct program *p, varve_word form, varve_word scope, bool tail) {
-  if (!is_pair(form)) return name_or_constant(l, p, form, scope, tail);
+  if (is(l, form, SYMBOL)) return variable(l, p, form, scope) && done(p, tail);
+  if (!is_pair(form)) return with_constant(l, p, OP_CONSTANT, form, 1) && done(p, tail);
   long length = list_length(form) - 1;
   uint64_t which = role(l, form, scope);
   if (length < 0) return fail(l, form, "bad syntax:");
@@ -297,6 +265,6 @@ static bool expression(struct lisp *l, struct program *p, varve_word form, varve
 /* A program is the body of a lambda; its empty environment is where the chain of environments ends. */
 varve_word compile(struct lisp *l, varve_word form) {
   varve_word forms = cons(l, form, NIL); /* straight into the next call, which roots it: no frame is needed */
-  varve_word code = forms ? lambda(l, NIL, forms, NIL, FALSE) : 0;
+  varve_word code = forms ? lambda(l, NIL, forms, NIL) : 0;
   return code ? object_new(l, CLOSURE, sizeof(struct closure), code, NIL) : 0;
 }

@@ -23,13 +23,10 @@ static const varve_layout_desc descriptions[TYPE_COUNT] = {
   [STRING] = {.name = "string", .kind = VARVE_LAYOUT_DATA},
   [VECTOR] = {.name = "vector", .kind = VARVE_LAYOUT_REF_ARRAY, .first = AT(vector, item)},
   [ENVIRONMENT] = {.name = "environment", .kind = VARVE_LAYOUT_REF_ARRAY, .first = AT(environment, outer)},
-  [CODE] = {.name = "code", .kind = VARVE_LAYOUT_REF_ARRAY, .immutable = true, .first = AT(code, name)},
+  [CODE] = {.name = "code", .kind = VARVE_LAYOUT_REF_ARRAY, .first = AT(code, name)},
   [PRIMITIVE] = {.name = "primitive", .kind = VARVE_LAYOUT_DATA},
   [TABLE] = {.name = "table", OFFSETS(AT(table, entries))},
-  [ENTRIES] = {.name = "entries", .kind = VARVE_LAYOUT_RECORDS, .first = AT(entries, entry),
-               .stride = sizeof(varve_ephemeron),
-               .offsets = (const uint32_t[]){offsetof(varve_ephemeron, key), offsetof(varve_ephemeron, value)},
-               .offset_count = 2},
+  [ENTRIES] = {.name = "entries", .kind = VARVE_LAYOUT_REF_ARRAY, .first = AT(entries, entry)},
   [WEAK_ENTRIES] = {.name = "weak entries", .kind = VARVE_LAYOUT_EPHEMERONS, .first = AT(entries, entry),
                     .weak = {.cleared = DEAD}},
   /* A weak box is empty as soon as nobody can reach its target, even if a finalizer brings the target back. */
@@ -65,8 +62,7 @@ static bool first_objects(struct lisp *l) {
   fail(l, 0, "out of memory");
   if (!(l->root[ROOT_OUT_OF_MEMORY] = l->root[ROOT_ERROR])) return false;
   l->root[ROOT_ERROR] = 0;
-  l->root[ROOT_SYMBOLS] = table_new(l, true, true), l->root[ROOT_FINALIZERS] = table_new(l, false, true);
-  if (l->root[ROOT_ERROR]) return false;
+  if (!(l->root[ROOT_SYMBOLS] = table_new(l, true, true))) return false;
   for (int i = ROOT_QUOTE; i < ROOT_COUNT; ++i)
     if (!(l->root[i] = intern(l, string_new(l, names[i - ROOT_QUOTE], strlen(names[i - ROOT_QUOTE]))))) return false;
   return true;
@@ -77,8 +73,7 @@ bool lisp_open(struct lisp *l) {
   *l = (struct lisp){0};
   l->stack = l->sp = malloc(STACK_WORDS * sizeof *l->stack); /* the system gives what is touched */
   l->control = malloc(STACK_WORDS * sizeof *l->control);
-  l->handler = malloc(HANDLERS * sizeof *l->handler);
-  if (!l->stack || !l->control || !l->handler) return fputs("lisp: no memory\n", stderr), false;
+  if (!l->stack || !l->control) return fputs("lisp: no memory\n", stderr), false;
   varve_status status = set_up(l, &error);
   if (status) return fprintf(stderr, "lisp: %s: %s\n", varve_status_sentence(status), error.detail), false;
   if (first_objects(l) && special_forms(l) && primitives(l)) return true;
@@ -88,7 +83,7 @@ bool lisp_open(struct lisp *l) {
 void lisp_close(struct lisp *l) {
   if (l->me) varve_detach(l->me); /* first the mutator, then the heap */
   if (l->heap) varve_heap_destroy(l->heap);
-  free(l->stack), free(l->control), free(l->handler);
+  free(l->stack), free(l->control);
 }
 
 /* ---- allocation ------------------------------------------------------------------------------------------------ */
@@ -178,8 +173,7 @@ varve_word out_of_memory(struct lisp *l) {
 }
 
 bool deeper(struct lisp *l) {
-  if (l->depth++ < DEPTH_MAX) return true;
-  --l->depth;
-  fail(l, 0, "nested too deeply");
-  return false;
+  bool good = l->depth < DEPTH_MAX || fail(l, 0, "nested too deeply");
+  l->depth += good;
+  return good;
 }

@@ -11,7 +11,7 @@
  *   Stores     varve_init for a new object's slots until the next safepoint, varve_store for all later ones. Plain ones
  *              into frames, the stack and `root`, which are outside the heap.
  *   Failure    What cannot return a value returns 0 or false, with ROOT_ERROR saying why, and so do its callers, up to
- *              a handler of the machine. No longjmp, so frames are always left in order.
+ *              p_try in primitives.c. No longjmp, so frames are always left in order.
  */
 #ifndef LISP_LISP_H
 #define LISP_LISP_H
@@ -25,13 +25,12 @@ enum root {           /* words outside the heap that refer to objects */
   ROOT_OUT_OF_MEMORY, /* the condition that needs no memory when it happens */
   ROOT_SYMBOLS,       /* a weak table: name to symbol */
   ROOT_GLOBALS,       /* a list of the symbols that are global variables: those may not vanish */
-  ROOT_FINALIZERS,    /* a weak table: object to list of procedures */
+  ROOT_FINALIZER,     /* the procedure of the prelude that runs finalizers */
   ROOT_QUOTE, ROOT_QUASIQUOTE, ROOT_UNQUOTE, ROOT_SPLICING, ROOT_LAMBDA, ROOT_DEFINE,
   ROOT_COUNT
 };
 
-struct control { uint32_t pc, fp; };              /* where to go on when a call returns */
-struct handler { uint32_t pc, fp, sp, control; }; /* an active (%try ...) */
+struct control { uint32_t pc, fp; }; /* where to go on when a call returns */
 
 struct lisp {
   varve_heap *heap;
@@ -44,11 +43,9 @@ struct lisp {
   int status;
   varve_word *stack, *sp;   /* of the machine: values; roots up to sp */
   struct control *control;  /* and places to return to */
-  struct handler *handler;
-  uint32_t controls, handlers;
+  uint32_t controls;
 };
 #define STACK_WORDS (1u << 20)
-#define HANDLERS 10000u
 #define DEPTH_MAX 1500u
 
 /* heap.c: everything there is, or a message on stderr and false; new objects, or 0; what is raised, and 0. */

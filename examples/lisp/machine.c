@@ -22,11 +22,6 @@ static varve_word *variable(struct environment **e, uint32_t at) {
   return &(*e)->item[at & OUTER(0, 0x3fff)];
 }
 
-static varve_word wrong_count(struct lisp *l, varve_word procedure, size_t least, bool more, size_t got) {
-  return fail(l, procedure, "expected %zu%s argument%s, got %zu:", least, more ? " or more" : "", least == 1 ? "" : "s",
-              got);
-}
-
 /* The arguments that are too many for (lambda (a . rest) ...): from the stack into a list. */
 static bool gather(struct lisp *l, size_t count) {
   VARVE_FRAME(f, l->me, rest);
@@ -41,7 +36,8 @@ static bool enter(struct lisp *l, size_t count) {
   const struct code *code = AS(code, AS(closure, l->sp[-1 - (ptrdiff_t)count])->code);
   if (VARVE_UNLIKELY(count != code->required || code->rest)) {
     if (count < code->required || !code->rest)
-      return wrong_count(l, l->sp[-1 - (ptrdiff_t)count], code->required, code->rest, count);
+      return fail(l, l->sp[-1 - (ptrdiff_t)count], "expected %u%s arguments, got %zu:", code->required,
+                  code->rest ? " or more" : "", count);
     size_t required = code->required;
     if (!gather(l, count - required)) return false; /* a safepoint: `code` is void from here */
     count = required + 1;
@@ -65,7 +61,7 @@ static varve_word run(struct lisp *l, size_t count) {
   const struct code *code;
   const varve_word *constant;
   const uint32_t *ops;
-  const uint32_t controls = l->controls, handlers = l->handlers;
+  const uint32_t controls = l->controls;
   uint32_t pc = 0, word;
   bool tail = true; /* the first call returns to C */
 
@@ -108,18 +104,21 @@ call:
       case OP_SET_LOCAL: {
         struct environment *e = AS(environment, *fp);
         varve_word *slot = variable(&e, word >> 8);
-        varve_store(l->me, e, slot, *--sp); /* the environment may be old and the value new: never a plain store */
+        varve_store(l->me, e, slot, sp[-1]); /* the environment may be old and the value new: never a plain store */
+        sp[-1] = UNSPECIFIED;
         break;
       }
       case OP_SET_GLOBAL: {
         struct symbol *s = AS(symbol, constant[word >> 8]);
         if (s->value == UNBOUND) { SAVE(), fail(l, constant[word >> 8], "set!: unbound variable:"); goto raise; }
-        varve_store(l->me, s, &s->value, *--sp);
+        varve_store(l->me, s, &s->value, sp[-1]);
+        sp[-1] = UNSPECIFIED;
         break;
       }
       case OP_DEFINE:
-        --sp, SAVE();
-        if (!define_global(l, constant[word >> 8], *sp, ROLE_VARIABLE)) goto raise;
+        SAVE();
+        if (!define_global(l, constant[word >> 8], sp[-1], ROLE_VARIABLE)) goto raise;
+        sp[-1] = UNSPECIFIED;
         LOAD();
         break;
       case OP_POP: --sp; break;
@@ -147,23 +146,11 @@ call:
         *sp++ = result;
         LOAD();
         break;
-      case OP_TRY:
-        SAVE();
-        if (l->handlers == HANDLERS) { fail(l, 0, "stack overflow"); goto raise; }
-        l->handler[l->handlers++] = (struct handler){word >> 8, (uint32_t)(fp - l->stack),
-                                                        (uint32_t)(sp - l->stack), l->controls};
-        break;
-      case OP_END_TRY: --l->handlers, --sp, sp[-1] = sp[0], pc = word >> 8; break;
     }
-    continue;
-  raise: /* to the newest handler, if it is one of this run's: then all is as it was at its TRY */
-    l->who = NULL;
-    if (l->exiting || l->handlers == handlers) return l->sp = bottom, l->controls = controls, l->handlers = handlers, 0;
-    const struct handler *h = &l->handler[--l->handlers];
-    sp = l->stack + h->sp, fp = l->stack + h->fp, pc = h->pc, l->controls = h->control;
-    *sp++ = l->root[ROOT_ERROR], l->root[ROOT_ERROR] = 0;
-    LOAD();
   }
+raise: /* nobody in this run handles it: a primitive that called the machine may, see p_try */
+  l->who = NULL;
+  return l->sp = bottom, l->controls = controls, 0;
 }
 
 static bool push_list(struct lisp *l, varve_word list, size_t *count) {

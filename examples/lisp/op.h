@@ -9,10 +9,9 @@
 
 enum op {
   OP_CONSTANT, OP_LOCAL, OP_GLOBAL,           /* push: item of the code; of an environment, see OUTER; of a symbol */
-  OP_SET_LOCAL, OP_SET_GLOBAL, OP_DEFINE,     /* pop a value into such a variable */
+  OP_SET_LOCAL, OP_SET_GLOBAL, OP_DEFINE,     /* put a value there, which becomes UNSPECIFIED */
   OP_POP, OP_JUMP, OP_JUMP_FALSE, OP_CALL, OP_TAIL_CALL, OP_RETURN,
-  OP_CLOSURE,                                 /* push: of an item of code and the environment */
-  OP_TRY, OP_END_TRY                          /* what is raised between them is pushed, and the machine goes on at n */
+  OP_CLOSURE                                  /* push: of an item of code and the environment */
 };
 #define OUTER(levels, index) ((uint32_t)(levels) << 14 | (uint32_t)(index))
 #define LEVELS_MAX 1000 /* of environments around an expression, and: */

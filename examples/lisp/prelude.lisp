@@ -106,16 +106,16 @@
 (define (error message . irritants) (raise (%make-error message irritants)))
 
 ; (try (name handler ...) form ...): the value of the forms, or the handler's for what they raise.
-(defmacro (try handler . forms) `(%try (lambda (,(car handler)) ,@(cdr handler)) (begin ,@forms)))
+(defmacro (try handler . forms) `(%try (lambda (,(car handler)) ,@(cdr handler)) (lambda () ,@forms)))
 
 ; (guard (name clause ...) form ...): clauses as in cond; what none of them wants is raised again.
 (defmacro (guard spec . forms)
   (let ((name (car spec)))
-    `(%try (lambda (,name) (cond ,@(cdr spec) (else (raise ,name)))) (begin ,@forms))))
+    `(%try (lambda (,name) (cond ,@(cdr spec) (else (raise ,name)))) (lambda () ,@forms))))
 
 (defmacro (unwind-protect form . cleanup)
   (let ((g (gensym)) (e (gensym)))
-    `(let ((,g (%try (lambda (,e) ,@cleanup (raise ,e)) ,form))) ,@cleanup ,g)))
+    `(let ((,g (%try (lambda (,e) ,@cleanup (raise ,e)) (lambda () ,form)))) ,@cleanup ,g)))
 
 ; (catch tag form ...) is the value that a (throw tag value) in it throws, or that of the forms.
 (define (throw tag value) (raise (vector '%throw tag value)))
@@ -123,7 +123,7 @@
   (and (eq? (type-of x) 'vector) (= (vector-length x) 3) (eq? (vector-ref x 0) '%throw) (eq? (vector-ref x 1) tag)))
 (defmacro (catch tag . forms)
   (let ((g (gensym)) (e (gensym)))
-    `(let ((,g ,tag)) (%try (lambda (,e) (if (%thrown? ,e ,g) (vector-ref ,e 2) (raise ,e))) (begin ,@forms)))))
+    `(let ((,g ,tag)) (%try (lambda (,e) (if (%thrown? ,e ,g) (vector-ref ,e 2) (raise ,e))) (lambda () ,@forms)))))
 
 ; ---- more of the usual ---------------------------------------------------------------------------------------------
 
@@ -213,6 +213,17 @@
 (define (table-count table) (length (table->list table)))
 (define (table-keys table) (map1 car (table->list table)))
 (define (table-update! table key f default) (table-set! table key (f (table-ref table key default))))
+
+; What is to be done for an object is in a weak table, so it may refer to the object without keeping it alive. The entry
+; is still there when it runs, because the collector's queue keeps the object, its key, alive. The newest runs first.
+(define %finalizers (make-weak-table))
+(define (%finalizer object)
+  (let ((all (table-ref %finalizers object)))
+    (if (null? (cdr all)) (table-delete! %finalizers object) (table-set! %finalizers object (cdr all)))
+    ((car all) object)))
+(define (finalize object procedure)
+  (%finalize object %finalizer)
+  (table-set! %finalizers object (cons procedure (table-ref %finalizers object '()))))
 
 (define (gc-stats)
   (map cons '(collections bytes-in-use bytes-moved pause-max-ns) (%gc-stats)))

@@ -75,6 +75,15 @@ PRIMITIVE(p_eval) {
   return (void)n, procedure ? machine_tail_call(l, a, procedure, NIL) : 0;
 }
 
+/* What is raised unwinds the machine up to here, and C with it: each frame is left in order. */
+PRIMITIVE(p_try) {
+  l->who = NULL;
+  varve_word result = machine_call(l, a[1], NIL), error = l->root[ROOT_ERROR];
+  if (result || l->exiting) return result;
+  l->root[ROOT_ERROR] = 0;
+  return (void)n, (error = cons(l, error, NIL)) ? machine_tail_call(l, a, a[0], error) : 0;
+}
+
 PRIMITIVE(p_type_of) {
   const char *name = is_fixnum(a[0])                     ? "fixnum"
                      : is_character(a[0])                ? "character"
@@ -185,24 +194,16 @@ SIMPLE(p_weak_value, AS(weak_box, a[0])->target == DEAD ? FALSE : AS(weak_box, a
 /* Called between two evaluations, by varve_finalizers_run: never in a collection, so it may do what it likes. */
 static void finalize(varve_mutator *me, varve_object *object, void *context) {
   struct lisp *l = context;
-  VARVE_FRAME(f, me, object, procedures, arguments);
-  f.object = varve_tag(object, varve_object_layout(object) == l->layout[PAIR] ? TAG_PAIR : TAG_OBJECT);
-  f.procedures = table_get(l, l->root[ROOT_FINALIZERS], f.object);
-  table_delete(l, l->root[ROOT_FINALIZERS], f.object);
-  for (; f.procedures && is_pair(f.procedures); f.procedures = cdr(f.procedures)) {
-    f.arguments = cons(l, f.object, NIL);
-    if ((f.arguments && machine_call(l, car(f.procedures), f.arguments)) || l->exiting) continue;
-    fputs("in a finalizer: ", stderr), report(l);
-  }
+  varve_word w = varve_tag(object, varve_object_layout(object) == l->layout[PAIR] ? TAG_PAIR : TAG_OBJECT);
+  (void)me, w = cons(l, w, NIL);
+  if ((w && machine_call(l, l->root[ROOT_FINALIZER], w)) || l->exiting) return;
+  fputs("in a finalizer: ", stderr), report(l);
 }
 
-/* The procedures are in a weak table, not in handles: one that refers to the object does not keep it alive. The entry
- * is still there when the finalizer runs, because the queue keeps the object, its key, alive. */
+/* (%finalize object run): `run` is the same each time. It finds what is to be done in a weak table of the prelude. */
 PRIMITIVE(p_finalize) {
-  varve_word others = table_get(l, l->root[ROOT_FINALIZERS], a[0]);
-  if (!others && !varve_finalizer_attach(l->me, varve_untag(a[0]), 0, finalize, l)) return out_of_memory(l);
-  (void)n, others = cons(l, a[1], others ? others : NIL);
-  return others && table_put(l, l->root[ROOT_FINALIZERS], a[0], others) ? UNSPECIFIED : 0;
+  l->root[ROOT_FINALIZER] = a[1];
+  return (void)n, varve_finalizer_attach(l->me, varve_untag(a[0]), 0, finalize, l) ? UNSPECIFIED : out_of_memory(l);
 }
 
 /* ---- the collector, errors ------------------------------------------------------------------------------------- */
@@ -261,6 +262,7 @@ static const struct primitive table[] = {
   {"set-cdr!", "p.", p_set_cdr}, {"eq?", "..", p_eq}, {"equal?", "..", p_equal}, {"null?", ".", p_is_null},
   {"pair?", ".", p_is_pair}, {"reverse", "l", p_reverse}, {"length", "l", p_length}, {"gensym", "", p_gensym},
   {"type-of", ".", p_type_of}, {"%macro!", "y.", p_macro}, {"%apply", ".l", p_apply}, {"eval", ".", p_eval},
+  {"%try", "..", p_try},
   {"+", "n*", p_add}, {"-", "nn*", p_subtract}, {"*", "n*", p_multiply}, {"<", "nn*", p_less},
   {">", "nn*", p_greater}, {"=", "nn*", p_equals}, {"quotient", "nn", p_quotient}, {"remainder", "nn", p_remainder},
   {"make-string", "i|c", p_make_string}, {"string-append", "s*", p_string_append},
@@ -271,7 +273,7 @@ static const struct primitive table[] = {
   {"vector-length", "v", p_vector_length}, {"vector-ref", "vi", p_vector_ref}, {"vector-set!", "vi.", p_vector_set},
   {"%make-table", "..", p_make_table}, {"table-ref", "t.|.", p_table_ref}, {"table-set!", "t..", p_table_set},
   {"table-delete!", "t.", p_table_delete}, {"table->list", "t", p_table_to_list}, {"weak-box", ".", p_weak_box},
-  {"weak-box-value", "w", p_weak_value}, {"finalize", "o.", p_finalize}, {"gc", "", p_gc},
+  {"weak-box-value", "w", p_weak_value}, {"%finalize", "o.", p_finalize}, {"gc", "", p_gc},
   {"%gc-stats", "", p_gc_stats}, {"%make-error", "sl", p_make_error}, {"error-message", "e", p_error_message},
   {"error-irritants", "e", p_error_irritants}, {"raise", ".", p_raise}, {"exit", "|n", p_exit},
   {"%print", "s", p_print_string}, {"->string", ".|.", p_to_string}, {"read-from-string", "s", p_read_from_string},

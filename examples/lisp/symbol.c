@@ -31,6 +31,8 @@ bool define_global(struct lisp *l, varve_word symbol, varve_word value, uint64_t
   }
   struct symbol *s = AS(symbol, f.symbol);
   varve_store(l->me, s, &s->value, f.value);
+  struct code *code = is(l, f.value, CLOSURE) ? AS(code, AS(closure, f.value)->code) : NULL;
+  if (code && code->name == FALSE) varve_store(l->me, code, &code->name, f.symbol); /* for messages */
   s->role = role; /* no reference: no barrier */
   return true;
 }

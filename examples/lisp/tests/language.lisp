@@ -106,7 +106,7 @@
 (define (two a b) a)
 (check-error (two 1) "expected 2 arguments, got 1: #<closure two>")
 (check-error (two 1 2 3) "expected 2 arguments, got 3: #<closure two>")
-(check-error ((lambda (a . b) a)) "expected 1 or more argument, got 0: #<closure #f>")
+(check-error ((lambda (a . b) a)) "expected 1 or more arguments, got 0: #<closure #f>")
 (check-error (car) "car: too few arguments: 0")
 (check-error (car 1 2) "car: expected a pair, got 1")
 (check-error (car '(1) 2) "car: too many arguments: 2")
@@ -128,7 +128,7 @@
 (check (let ((log '())) (list (try (e 'caught) (unwind-protect (raise 1) (set! log 'cleaned))) log)) '(caught cleaned))
 (define (tries n) (if (= n 0) (raise 'bottom) (try (e (raise e)) (tries (- n 1)))))
 (check (try (e e) (tries 100)) 'bottom)
-(check-error (let f ((n 0)) (try (e (raise e)) (f (+ n 1)))) "stack overflow")
+(check-error (let f ((n 0)) (try (e (raise e)) (f (+ n 1)))) "nested too deeply")
 (check (map (lambda (x) (try (e 'bad) (car x))) '((1) 2 (3))) '(1 bad 3))
 
 ; what does not compile
