@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* compile.c -- from data to code for the machine, in one pass: macros are called, names become places.
  *
- * A scope is a list of lists of names, the innermost first: the shape of the environments when the code will run. In
- * each the newest name is first, so that a list may grow while the body of its procedure is compiled.
+ * A scope is a list of parameter lists, the innermost first: the shape of the environments when the code will run.
  * Operations are gathered in host memory; forms, scopes and constants are in frames of the C functions that are active.
  * `struct program` has a pointer to such a slot and no word of its own: the collector would not know of it.
  */
@@ -50,31 +49,19 @@ static bool done(struct program *p, bool tail) { return (tail ? op(p, OP_RETURN,
 
 /* The place of a lexical variable, see OUTER; -1: it is global. */
 static int place(varve_word name, varve_word scope) {
-  for (int levels = 0; is_pair(scope); scope = cdr(scope), ++levels)
-    for (varve_word w = car(scope); is_pair(w); w = cdr(w))
-      if (car(w) == name) return (int)OUTER(levels, list_length(cdr(w)));
+  for (int levels = 0; is_pair(scope); scope = cdr(scope), ++levels) {
+    int index = 0;
+    varve_word w = car(scope);
+    for (; is_pair(w) && car(w) != name; w = cdr(w)) ++index;
+    if (is_pair(w) || w == name) return (int)OUTER(levels, index);
+  }
   return -1;
-}
-
-/* One more variable in the innermost environment. */
-static bool declare(struct lisp *l, varve_word name, varve_word scope) {
-  if (!is(l, name, SYMBOL)) return fail(l, name, "a variable's name must be a symbol, not");
-  if (list_length(car(scope)) >= ITEMS_MAX) return fail(l, 0, "too many variables");
-  VARVE_FRAME(f, l->me, scope);
-  f.scope = scope;
-  varve_word names = cons(l, name, car(scope));
-  if (names) varve_store(l->me, pair(f.scope), &pair(f.scope)->car, names); /* the scope may be old by now */
-  return names != 0;
 }
 
 /* What the head of a form means in this scope; ROLE_VARIABLE too for what is not a form. */
 static uint64_t role(struct lisp *l, varve_word form, varve_word scope) {
   bool global = is_pair(form) && is(l, car(form), SYMBOL) && place(car(form), scope) < 0;
   return global ? AS(symbol, car(form))->role : ROLE_VARIABLE;
-}
-
-static bool is_form(struct lisp *l, varve_word form, enum root keyword, varve_word scope) {
-  return role(l, form, scope) >= ROLE_SPECIAL && car(form) == l->root[keyword] && list_length(form) >= 3;
 }
 
 static varve_word expand(struct lisp *l, varve_word form, varve_word scope) {
@@ -99,65 +86,32 @@ static bool sequence(struct lisp *l, struct program *p, varve_word forms, varve_
   return true;
 }
 
-/* A sequence whose definitions are variables of the procedure: all are declared first, so that they see each other. */
-static bool body(struct lisp *l, struct program *p, varve_word forms, varve_word scope, bool tail) {
-  VARVE_FRAME(f, l->me, forms, scope, form, expanded);
-  f.forms = forms, f.scope = scope, f.expanded = NIL;
-  for (; is_pair(f.forms); f.forms = cdr(f.forms)) {
-    if (!(f.form = expand(l, car(f.forms), f.scope))) return false;
-    if (is_form(l, f.form, ROOT_DEFINE, f.scope) && !declare(l, car(cdr(f.form)), f.scope)) return false;
-    if (!(f.expanded = cons(l, f.form, f.expanded))) return false;
-  }
-  return (f.expanded = list_reverse(l, f.expanded)) && sequence(l, p, f.expanded, f.scope, tail);
-}
-
-static varve_word code_new(struct lisp *l, const struct program *p, long variables) {
+static varve_word code_new(struct lisp *l, const struct program *p) {
   VARVE_FRAME(f, l->me, ops);
   uint32_t constants = p->constant_count;
   if (!(f.ops = string_new(l, (const char *)p->ops, p->count * sizeof *p->ops))) return 0;
   struct code *c = allocate(l, CODE, sizeof *c + constants * sizeof(varve_word));
   if (!c) return 0;
   c->required = p->required, c->rest = p->rest, c->stack = p->deepest + 1;
-  c->locals = (uint32_t)variables - p->required - p->rest;
   varve_init(l->me, c, &c->name, FALSE);
   varve_init(l->me, c, &c->ops, f.ops);
   for (varve_word w = *p->constants; is_pair(w); w = cdr(w)) varve_init(l->me, c, &c->constant[--constants], car(w));
   return varve_tag(c, TAG_OBJECT);
 }
 
-/* The code of a lambda; 0: an error was raised. In a program, which has no scope around it, definitions are global. */
+/* The code of a lambda; 0: an error was raised. */
 static varve_word lambda(struct lisp *l, varve_word parameters, varve_word forms, varve_word scope) {
-  VARVE_FRAME(f, l->me, parameters, forms, scope, constants, code);
-  f.parameters = parameters, f.forms = forms, f.constants = NIL;
+  VARVE_FRAME(f, l->me, forms, scope, constants, code);
+  f.forms = forms, f.constants = NIL;
   struct program p = {.constants = &f.constants};
-  bool program = scope == NIL;
-  if (list_length(scope) >= LEVELS_MAX) return fail(l, 0, "too many variables");
-  if (!(f.scope = cons(l, NIL, scope))) return 0;
-  for (; is_pair(f.parameters); f.parameters = cdr(f.parameters), ++p.required)
-    if (!declare(l, car(f.parameters), f.scope)) return 0;
-  p.rest = f.parameters != NIL;
-  if (p.rest && !declare(l, f.parameters, f.scope)) return 0;
-  if ((program ? sequence : body)(l, &p, f.forms, f.scope, true))
-    f.code = code_new(l, &p, list_length(car(f.scope)));
+  varve_word w = parameters;
+  for (; is_pair(w) && is(l, car(w), SYMBOL) && p.required < ITEMS_MAX; w = cdr(w)) ++p.required;
+  p.rest = is(l, w, SYMBOL);
+  if (!p.rest && w != NIL) return fail(l, w, "parameters must be symbols, and not too many:");
+  if (!(f.scope = cons(l, parameters, scope))) return 0;
+  if (sequence(l, &p, f.forms, f.scope, true)) f.code = code_new(l, &p);
   free(p.ops);
   return f.code;
-}
-
-/* ((lambda (name ...) form ...) value ...), which is what let becomes: the variables join those of the procedure around.
- * There are no loops but calls, so in one environment these forms run once. Later the names are hidden. */
-static bool let(struct lisp *l, struct program *p, varve_word form, varve_word scope, bool tail) {
-  VARVE_FRAME(f, l->me, form, list, scope);
-  f.form = cdr(car(form)), f.scope = scope;
-  for (f.list = cdr(form); is_pair(f.list); f.list = cdr(f.list))
-    if (!expression(l, p, car(f.list), f.scope, false)) return false;
-  long outside = list_length(car(f.scope));
-  for (f.list = car(f.form); is_pair(f.list); f.list = cdr(f.list))
-    if (!declare(l, car(f.list), f.scope)) return false;
-  for (long i = list_length(car(f.scope)); i-- > outside;) op(p, OP_SET_LOCAL, OUTER(0, i), 0), op(p, OP_POP, 0, -1);
-  if (!body(l, p, cdr(f.form), f.scope, tail)) return false;
-  varve_word w = car(f.scope);
-  for (long i = list_length(w); i-- > outside; w = cdr(w)) varve_store(l->me, pair(w), &pair(w)->car, FALSE);
-  return true;
 }
 
 /* ---- special forms: (keyword . x), where x has as many items as the table below allows -------------------------- */
@@ -198,9 +152,7 @@ static bool compile_set(struct lisp *l, struct program *p, varve_word x, varve_w
 }
 
 static bool compile_define(struct lisp *l, struct program *p, varve_word x, varve_word scope, bool tail) {
-  int at = place(car(x), scope);
-  if (cdr(scope) != NIL && (at < 0 || at > ITEMS_MAX))
-    return fail(l, car(x), "a definition must be in a body, or at top level:");
+  if (cdr(scope) != NIL) return fail(l, car(x), "a definition must be first in a body, or at top level:");
   return assign(l, p, x, scope, OP_DEFINE) && done(p, tail);
 }
 
@@ -209,8 +161,8 @@ static const struct {
   bool (*compile)(struct lisp *l, struct program *p, varve_word x, varve_word scope, bool tail);
   long least, most;
 } specials[] = {
+  {"%lambda", compile_lambda, 2, LONG_MAX}, {"%define", compile_define, 2, 2}, {"set!", compile_set, 2, 2},
   {"quote", compile_quote, 1, 1}, {"if", compile_if, 2, 3}, {"begin", sequence, 0, LONG_MAX},
-  {"lambda", compile_lambda, 2, LONG_MAX}, {"%define", compile_define, 2, 2}, {"set!", compile_set, 2, 2},
 };
 
 bool special_forms(struct lisp *l) {
@@ -232,8 +184,6 @@ static bool variable(struct lisp *l, struct program *p, varve_word name, varve_w
 
 static bool call(struct lisp *l, struct program *p, varve_word form, varve_word scope, bool tail) {
   long count = list_length(form) - 1;
-  varve_word head = car(form);
-  if (is_form(l, head, ROOT_LAMBDA, scope) && list_length(car(cdr(head))) == count) return let(l, p, form, scope, tail);
   VARVE_FRAME(f, l->me, list, scope);
   for (f.list = form, f.scope = scope; is_pair(f.list); f.list = cdr(f.list))
     if (!expression(l, p, car(f.list), f.scope, false)) return false;

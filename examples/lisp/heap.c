@@ -24,7 +24,6 @@ static const varve_layout_desc descriptions[TYPE_COUNT] = {
   [VECTOR] = {.name = "vector", .kind = VARVE_LAYOUT_REF_ARRAY, .first = AT(vector, item)},
   [ENVIRONMENT] = {.name = "environment", .kind = VARVE_LAYOUT_REF_ARRAY, .first = AT(environment, outer)},
   [CODE] = {.name = "code", .kind = VARVE_LAYOUT_REF_ARRAY, .first = AT(code, name)},
-  [PRIMITIVE] = {.name = "primitive", .kind = VARVE_LAYOUT_DATA},
   [TABLE] = {.name = "table", OFFSETS(AT(table, entries))},
   [ENTRIES] = {.name = "entries", .kind = VARVE_LAYOUT_REF_ARRAY, .first = AT(entries, entry)},
   [WEAK_ENTRIES] = {.name = "weak entries", .kind = VARVE_LAYOUT_EPHEMERONS, .first = AT(entries, entry),
@@ -57,15 +56,11 @@ static varve_status set_up(struct lisp *l, varve_error *error) {
 }
 
 static bool first_objects(struct lisp *l) {
-  static const char *const names[] = {"quote", "quasiquote", "unquote", "unquote-splicing", "lambda", "%define"};
   l->root[ROOT_GLOBALS] = NIL;
   fail(l, 0, "out of memory");
-  if (!(l->root[ROOT_OUT_OF_MEMORY] = l->root[ROOT_ERROR])) return false;
-  l->root[ROOT_ERROR] = 0;
-  if (!(l->root[ROOT_SYMBOLS] = table_new(l, true, true))) return false;
-  for (int i = ROOT_QUOTE; i < ROOT_COUNT; ++i)
-    if (!(l->root[i] = intern(l, string_new(l, names[i - ROOT_QUOTE], strlen(names[i - ROOT_QUOTE]))))) return false;
-  return true;
+  l->root[ROOT_OUT_OF_MEMORY] = l->root[ROOT_ERROR], l->root[ROOT_ERROR] = 0;
+  l->root[ROOT_SYMBOLS] = l->root[ROOT_OUT_OF_MEMORY] ? table_new(l, true, true) : 0;
+  return l->root[ROOT_SYMBOLS] && special_forms(l) && primitives(l);
 }
 
 bool lisp_open(struct lisp *l) {
@@ -76,8 +71,7 @@ bool lisp_open(struct lisp *l) {
   if (!l->stack || !l->control) return fputs("lisp: no memory\n", stderr), false;
   varve_status status = set_up(l, &error);
   if (status) return fprintf(stderr, "lisp: %s: %s\n", varve_status_sentence(status), error.detail), false;
-  if (first_objects(l) && special_forms(l) && primitives(l)) return true;
-  return fputs("lisp: the heap is too small to start\n", stderr), false;
+  return first_objects(l) || (fputs("lisp: the heap is too small to start\n", stderr), false);
 }
 
 void lisp_close(struct lisp *l) {

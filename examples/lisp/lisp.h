@@ -26,7 +26,6 @@ enum root {           /* words outside the heap that refer to objects */
   ROOT_SYMBOLS,       /* a weak table: name to symbol */
   ROOT_GLOBALS,       /* a list of the symbols that are global variables: those may not vanish */
   ROOT_FINALIZER,     /* the procedure of the prelude that runs finalizers */
-  ROOT_QUOTE, ROOT_QUASIQUOTE, ROOT_UNQUOTE, ROOT_SPLICING, ROOT_LAMBDA, ROOT_DEFINE,
   ROOT_COUNT
 };
 
@@ -46,7 +45,7 @@ struct lisp {
   uint32_t controls;
 };
 #define STACK_WORDS (1u << 20)
-#define DEPTH_MAX 1500u
+#define DEPTH_MAX 1000u
 
 /* heap.c: everything there is, or a message on stderr and false; new objects, or 0; what is raised, and 0. */
 bool lisp_open(struct lisp *l);
@@ -86,7 +85,7 @@ bool is_equal(struct lisp *l, varve_word a, varve_word b);
 struct source {       /* where text comes from: a file line by line, or one string */
   const char *name;
   FILE *file;         /* NULL: only what `line` holds */
-  const char *prompt; /* NULL: none */
+  const char *prompt; /* NULL: none, and values are not printed */
   char *line;         /* host memory */
   size_t length, capacity, at;
   int number, start;  /* of this line; of the line where the last datum began */
@@ -107,8 +106,9 @@ varve_word machine_tail_call(struct lisp *l, varve_word *argument, varve_word pr
 
 /* primitives.c, main.c */
 bool primitives(struct lisp *l);
-varve_word call_primitive(struct lisp *l, const struct primitive *is, size_t count);
-varve_word load_file(struct lisp *l, const char *path, int *line); /* *line: where its last form begins */
+varve_word call_primitive(struct lisp *l, varve_word primitive, size_t count); /* with what is on the stack */
+const char *primitive_name(varve_word primitive);
+bool load_file(struct lisp *l, const char *path, int *line); /* *line: where its last form begins */
 void report(struct lisp *l); /* on stderr, what was raised; nothing is, then */
 
 #endif

@@ -44,16 +44,21 @@ static bool enter(struct lisp *l, size_t count) {
     code = AS(code, AS(closure, l->sp[-1 - (ptrdiff_t)count])->code);
   }
   if (VARVE_UNLIKELY(l->sp + code->stack > l->stack + STACK_WORDS - 64)) return fail(l, 0, "stack overflow");
-  size_t size = count + code->locals;
-  struct environment *e = varve_alloc_uninit(l->me, l->layout[ENVIRONMENT], sizeof *e + size * sizeof(varve_word));
+  struct environment *e = varve_alloc_uninit(l->me, l->layout[ENVIRONMENT], sizeof *e + count * sizeof(varve_word));
   if (VARVE_UNLIKELY(!e)) return out_of_memory(l);
   varve_word *argument = l->sp - count;
   varve_init(l->me, e, &e->outer, AS(closure, argument[-1])->environment);
-  for (size_t i = 0; i < size; ++i) varve_init(l->me, e, &e->item[i], i < count ? argument[i] : UNBOUND);
+  for (size_t i = 0; i < count; ++i) varve_init(l->me, e, &e->item[i], argument[i]);
   argument[0] = varve_tag(e, TAG_OBJECT);
   l->sp = argument + 1;
   return true;
 }
+
+#define RAISE(irritant, message) \
+  do { \
+    SAVE(), fail(l, irritant, message); \
+    goto raise; \
+  } while (0)
 
 /* Call what is on the stack below `count` arguments. 0: something was raised that no handler in here wanted. */
 static varve_word run(struct lisp *l, size_t count) {
@@ -74,8 +79,8 @@ call:
     sp = l->sp, fp = sp - 1, pc = 0;
     LOAD();
   } else {
-    if (VARVE_UNLIKELY(!is(l, result, PRIMITIVE))) { fail(l, result, "not a procedure:"); goto raise; }
-    result = call_primitive(l, AS(primitive_object, result)->is, count);
+    if (VARVE_UNLIKELY(!is_primitive(result))) RAISE(result, "not a procedure:");
+    result = call_primitive(l, result, count);
     if (VARVE_UNLIKELY(!result)) goto raise;
     if (result == TAIL_CALL) {
       count = (size_t)(l->sp - sp) + count, sp = l->sp;
@@ -91,16 +96,13 @@ call:
       case OP_CONSTANT: *sp++ = constant[word >> 8]; break;
       case OP_LOCAL: {
         struct environment *e = AS(environment, *fp);
-        *sp = *variable(&e, word >> 8);
-        if (VARVE_LIKELY(*sp++ != UNBOUND)) break;
-        SAVE(), fail(l, 0, "a variable is used before it has a value");
-        goto raise;
+        *sp++ = *variable(&e, word >> 8);
+        break;
       }
       case OP_GLOBAL:
         *sp = AS(symbol, constant[word >> 8])->value;
-        if (VARVE_LIKELY(*sp++ != UNBOUND)) break;
-        SAVE(), fail(l, constant[word >> 8], "unbound variable:");
-        goto raise;
+        if (VARVE_UNLIKELY(*sp++ == UNBOUND)) RAISE(constant[word >> 8], "unbound variable:");
+        break;
       case OP_SET_LOCAL: {
         struct environment *e = AS(environment, *fp);
         varve_word *slot = variable(&e, word >> 8);
@@ -110,7 +112,7 @@ call:
       }
       case OP_SET_GLOBAL: {
         struct symbol *s = AS(symbol, constant[word >> 8]);
-        if (s->value == UNBOUND) { SAVE(), fail(l, constant[word >> 8], "set!: unbound variable:"); goto raise; }
+        if (s->value == UNBOUND) RAISE(constant[word >> 8], "set!: unbound variable:");
         varve_store(l->me, s, &s->value, sp[-1]);
         sp[-1] = UNSPECIFIED;
         break;

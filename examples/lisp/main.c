@@ -9,15 +9,10 @@
 
 #include "lisp.h"
 
-static varve_word evaluate(struct lisp *l, varve_word form) {
-  varve_word procedure = compile(l, form); /* straight into the next call, which roots it: no frame is needed */
-  return procedure ? machine_call(l, procedure, NIL) : 0;
-}
-
-static bool run_source(struct lisp *l, struct source *s, bool echo) {
+static bool run_source(struct lisp *l, struct source *s) {
   for (varve_word w; (w = read_datum(l, s)) != END_OF_FILE;) {
-    if (!w || !(w = evaluate(l, w))) return false;
-    if (echo && w != UNSPECIFIED) print(l, stdout, w, true), putchar('\n');
+    if (!w || !(w = compile(l, w)) || !(w = machine_call(l, w, NIL))) return false;
+    if (s->prompt && w != UNSPECIFIED) print(l, stdout, w, true), putchar('\n');
     /* Between two evaluations is where finalizers may run: their objects are dead, and nothing is half done. */
     if (varve_finalizers_queued(l->heap)) varve_finalizers_run(l->me, SIZE_MAX);
     if (l->exiting) return false;
@@ -25,21 +20,18 @@ static bool run_source(struct lisp *l, struct source *s, bool echo) {
   return true;
 }
 
-varve_word load_file(struct lisp *l, const char *path, int *line) {
-  char *name = strdup(path); /* `path` may be in an object */
-  struct source s = {.name = name, .file = fopen(name, "r")};
-  bool good = s.file && deeper(l);
-  if (!s.file) {
-    fail(l, 0, "%s: %s", name, strerror(errno));
-  } else if (good) {
+bool load_file(struct lisp *l, const char *path, int *line) {
+  struct source s = {.name = strdup(path)}; /* `path` may be in an object */
+  bool good = (s.file = fopen(s.name, "r")) || fail(l, 0, "%s: %s", s.name, strerror(errno));
+  if (good && (good = deeper(l))) {
     l->who = NULL; /* what is wrong in the file is not load's matter */
-    good = run_source(l, &s, false);
+    good = run_source(l, &s);
     --l->depth;
   }
   if (s.file) fclose(s.file);
-  free(s.line), free(name);
+  free(s.line), free((char *)s.name);
   *line = s.start;
-  return good ? UNSPECIFIED : 0;
+  return good;
 }
 
 void report(struct lisp *l) {
@@ -48,27 +40,24 @@ void report(struct lisp *l) {
   l->root[ROOT_ERROR] = 0;
 }
 
-/* The exit status of a file. */
+/* The exit status. */
 static int run_file(struct lisp *l, const char *path) {
   int line;
   if (load_file(l, path, &line)) return 0;
-  if (l->exiting) return l->status;
-  fprintf(stderr, "%s:%d: ", path, line), report(l);
-  return 1;
+  if (!l->exiting) fprintf(stderr, "%s:%d: ", path, line), report(l);
+  return l->exiting ? l->status : 1;
 }
 
 static int interact(struct lisp *l) {
-  bool terminal = isatty(STDIN_FILENO);
-  struct source s = {.name = "stdin", .file = stdin, .prompt = terminal ? "> " : NULL};
-  int status = 0;
-  while (!run_source(l, &s, terminal)) {
-    status = l->exiting ? l->status : 1;
-    if (!l->exiting) report(l);
-    if (l->exiting || !terminal) break;
+  struct source s = {.name = "stdin", .file = stdin, .prompt = isatty(STDIN_FILENO) ? "> " : NULL};
+  bool good;
+  while (!(good = run_source(l, &s)) && !l->exiting) {
+    report(l);
+    if (!s.prompt) break;
     s.at = s.length; /* forget the rest of the line */
   }
   free(s.line);
-  return status;
+  return l->exiting ? l->status : !good;
 }
 
 int main(int count, char **arguments) {

@@ -14,7 +14,6 @@ enum op {
   OP_CLOSURE                                  /* push: of an item of code and the environment */
 };
 #define OUTER(levels, index) ((uint32_t)(levels) << 14 | (uint32_t)(index))
-#define LEVELS_MAX 1000 /* of environments around an expression, and: */
-#define ITEMS_MAX 16000 /* variables in an environment */
+#define ITEMS_MAX 16000 /* variables in an environment; levels are fewer than DEPTH_MAX */
 
 #endif

@@ -3,28 +3,42 @@
 
 ; ---- definitions and macros ----------------------------------------------------------------------------------------
 
-(%define list (lambda items items))
+(%define list (%lambda items items))
+(%define not (%lambda (x) (if x #f #t)))
 
 (%macro! 'defmacro
-  (lambda (head . body) (list '%macro! (list 'quote (car head)) (cons 'lambda (cons (cdr head) body)))))
+  (%lambda (head . body) (list '%macro! (list 'quote (car head)) (cons '%lambda (cons (cdr head) body)))))
 
 ; (define (name . parameters) body ...) and (define name value)
 (defmacro (define head . rest)
-  (if (eq? (type-of head) 'pair)
+  (if (pair? head)
       (list '%define (car head) (cons 'lambda (cons (cdr head) rest)))
       (if (null? rest) (list '%define head #f) (cons '%define (cons head rest)))))
 
-(define (not x) (if x #f #t))
+; The definitions that a body begins with are the variables of a procedure around the rest, which sets them in order.
+(%define %body
+  (%lambda (forms names sets)
+    (if (if (pair? forms) (if (pair? (car forms)) (eq? (car (car forms)) 'define) #f) #f)
+        ((%lambda (d)
+           (%body (cdr forms) (cons (car (cdr d)) names) (cons (cons 'set! (cdr d)) sets)))
+         (%definition (cdr (car forms))))
+        (if (null? names)
+            forms
+            (list (cons (cons '%lambda (cons names (%append2 (reverse sets) forms))) (%map not names '())))))))
+(%define %definition
+  (%lambda (d)
+    (if (pair? (car d)) (list 'define (car (car d)) (cons 'lambda (cons (cdr (car d)) (cdr d)))) (cons 'define d))))
+(defmacro (lambda parameters . body) (cons '%lambda (cons parameters (%body body '() '()))))
+(%define %append2 (%lambda (a b) (%onto (reverse a) b)))
+(%define %onto (%lambda (a b) (if (null? a) b (%onto (cdr a) (cons (car a) b)))))
+(%define %map
+  (%lambda (f list done) (if (null? list) (reverse done) (%map f (cdr list) (cons (f (car list)) done)))))
+
 (define (cadr x) (car (cdr x)))
 (define (cddr x) (cdr (cdr x)))
 (define (caar x) (car (car x)))
 (define (cdar x) (cdr (car x)))
 (define (caddr x) (car (cddr x)))
-
-(define (%append2 a b)
-  (%define turned (reverse a))
-  (%define loop (lambda (a b) (if (null? a) b (loop (cdr a) (cons (car a) b)))))
-  (loop turned b))
 
 ; Quasiquote, to any depth of lists and with one level of quoting.
 (define (%quasi x)
@@ -41,7 +55,6 @@
 
 ; ---- lists ---------------------------------------------------------------------------------------------------------
 
-(define (%map f list done) (if (null? list) (reverse done) (%map f (cdr list) (cons (f (car list)) done))))
 (define (map1 f list) (%map f list '()))
 
 ; (let ((name value) ...) body ...) and (let name ((name value) ...) body ...)
@@ -50,7 +63,7 @@
       `((letrec ((,first (lambda ,(map1 car (car rest)) ,@(cdr rest)))) ,first) ,@(map1 cadr (car rest)))
       `((lambda ,(map1 car first) ,@rest) ,@(map1 cadr first))))
 (defmacro (letrec bindings . body)
-  `((lambda () ,@(map1 (lambda (b) (cons '%define b)) bindings) ((lambda () ,@body)))))
+  `((lambda () ,@(map1 (lambda (b) (cons 'define b)) bindings) ((lambda () ,@body)))))
 
 (define (any f list) (if (null? list) #f (if (f (car list)) #t (any f (cdr list)))))
 (define (map f list . more)

@@ -10,8 +10,8 @@
 
 #include "lisp.h"
 
-#define PRIMITIVE(name) static varve_word name(struct lisp *l, varve_word *a, size_t n)
-#define SIMPLE(name, ...) PRIMITIVE(name) { return (void)l, (void)a, (void)n, __VA_ARGS__; }
+#define FUNCTION(name) static varve_word name(struct lisp *l, varve_word *a, size_t n)
+#define SIMPLE(name, ...) FUNCTION(name) { return (void)l, (void)a, (void)n, __VA_ARGS__; }
 
 static char *bytes(varve_word string) { return AS(string, string)->byte; }
 static size_t length_of(varve_word string) { return AS(string, string)->length; }
@@ -36,22 +36,6 @@ static const char *mismatch(struct lisp *l, char kind, varve_word w) {
   }
 }
 
-varve_word call_primitive(struct lisp *l, const struct primitive *is, size_t count) {
-  varve_word *a = l->sp - count;
-  const char *kind = is->arguments, *wanted;
-  l->who = is->name;
-  for (size_t i = 0; i < count; ++i) {
-    kind += *kind == '|';
-    if (!*kind) return fail(l, 0, "too many arguments: %zu", count);
-    if ((wanted = mismatch(l, *kind, a[i]))) return fail(l, a[i], "expected %s, got", wanted);
-    kind += kind[1] == '*' ? 0 : 1;
-  }
-  if (*kind && *kind != '|' && kind[1] != '*') return fail(l, 0, "too few arguments: %zu", count);
-  varve_word result = is->fn(l, a, count);
-  l->who = NULL;
-  return result;
-}
-
 /* ---- pairs, symbols, procedures -------------------------------------------------------------------------------- */
 
 SIMPLE(p_cons, cons(l, a[0], a[1]))
@@ -69,14 +53,14 @@ SIMPLE(p_gensym, symbol_new(l, string_new(l, "g", 1)))
 SIMPLE(p_macro, define_global(l, a[0], a[1], ROLE_MACRO) ? a[0] : 0)
 SIMPLE(p_apply, machine_tail_call(l, a, a[0], a[1]))
 
-PRIMITIVE(p_eval) {
+FUNCTION(p_eval) {
   l->who = NULL; /* what is wrong with the form is not eval's matter */
   varve_word procedure = compile(l, a[0]);
   return (void)n, procedure ? machine_tail_call(l, a, procedure, NIL) : 0;
 }
 
 /* What is raised unwinds the machine up to here, and C with it: each frame is left in order. */
-PRIMITIVE(p_try) {
+FUNCTION(p_try) {
   l->who = NULL;
   varve_word result = machine_call(l, a[1], NIL), error = l->root[ROOT_ERROR];
   if (result || l->exiting) return result;
@@ -84,9 +68,10 @@ PRIMITIVE(p_try) {
   return (void)n, (error = cons(l, error, NIL)) ? machine_tail_call(l, a, a[0], error) : 0;
 }
 
-PRIMITIVE(p_type_of) {
+FUNCTION(p_type_of) {
   const char *name = is_fixnum(a[0])                     ? "fixnum"
                      : is_character(a[0])                ? "character"
+                     : is_primitive(a[0])                ? "primitive"
                      : a[0] == TRUE || a[0] == FALSE     ? "boolean"
                      : !is_reference(a[0])               ? "constant"
                      : varve_layout_name(l->heap, varve_object_layout(varve_untag(a[0])));
@@ -100,7 +85,7 @@ static varve_word in_range(struct lisp *l, bool overflow, int64_t n) {
 }
 
 #define FOLD(name, first, start, builtin)                                                                   \
-  PRIMITIVE(name) {                                                                                         \
+  FUNCTION(name) {                                                                                         \
     int64_t result = first;                                                                                 \
     bool overflow = false;                                                                                  \
     for (size_t i = start; i < n; ++i) overflow |= builtin(result, fixnum_value(a[i]), &result);            \
@@ -110,15 +95,9 @@ FOLD(p_add, 0, 0, __builtin_add_overflow)
 FOLD(p_multiply, 1, 0, __builtin_mul_overflow)
 FOLD(p_subtract, n > 1 ? fixnum_value(a[0]) : 0, n > 1, __builtin_sub_overflow)
 
-#define COMPARE(name, relation)                                                                             \
-  PRIMITIVE(name) {                                                                                         \
-    bool holds = true;                                                                                      \
-    for (size_t i = 1; i < n; ++i) holds &= (int64_t)a[i - 1] relation (int64_t)a[i];                       \
-    return (void)l, boolean(holds);                                                                         \
-  }
-COMPARE(p_less, <)
-COMPARE(p_greater, >)
-COMPARE(p_equals, ==)
+SIMPLE(p_less, boolean((int64_t)a[0] < (int64_t)a[1]))
+SIMPLE(p_greater, boolean((int64_t)a[0] > (int64_t)a[1]))
+SIMPLE(p_equals, boolean(a[0] == a[1]))
 
 #define DIVIDE(x, operator) a[1] == fixnum(0) ? fail(l, a[0], "division by zero:") \
                                               : in_range(l, false, fixnum_value(a[0]) operator fixnum_value(a[1]))
@@ -131,13 +110,13 @@ static bool in_bounds(struct lisp *l, varve_word index, size_t end) {
   return (uint64_t)fixnum_value(index) < end || fail(l, index, "an index is out of range:");
 }
 
-PRIMITIVE(p_make_string) {
+FUNCTION(p_make_string) {
   varve_word s = string_new(l, NULL, (size_t)fixnum_value(a[0]));
   if (s) memset(bytes(s), n < 2 ? ' ' : character_value(a[1]), length_of(s));
   return s;
 }
 
-PRIMITIVE(p_string_append) {
+FUNCTION(p_string_append) {
   size_t length = 0, at = 0;
   for (size_t i = 0; i < n; ++i) length += length_of(a[i]);
   varve_word s = string_new(l, NULL, length); /* first the safepoint, then the addresses */
@@ -145,7 +124,7 @@ PRIMITIVE(p_string_append) {
   return s;
 }
 
-PRIMITIVE(p_substring) {
+FUNCTION(p_substring) {
   size_t end = n > 2 ? (size_t)fixnum_value(a[2]) : length_of(a[0]), start = (size_t)fixnum_value(a[1]);
   if (!in_bounds(l, fixnum((int64_t)end), length_of(a[0]) + 1) || !in_bounds(l, a[1], end + 1)) return 0;
   varve_word s = string_new(l, NULL, end - start);
@@ -177,13 +156,13 @@ SIMPLE(p_make_table, table_new(l, a[0] != FALSE, a[1] != FALSE))
 SIMPLE(p_table_set, table_put(l, a[0], a[1], a[2]) ? UNSPECIFIED : 0)
 SIMPLE(p_table_delete, boolean(table_delete(l, a[0], a[1])))
 SIMPLE(p_table_to_list, table_to_list(l, a[0]))
-PRIMITIVE(p_table_ref) {
+FUNCTION(p_table_ref) {
   varve_word value = table_get(l, a[0], a[1]);
   return value ? value : l->root[ROOT_ERROR] ? 0 : n > 2 ? a[2] : FALSE;
 }
 
 /* A weak slot is stored as any other. It holds an immediate for ever, and an object until that is dead. */
-PRIMITIVE(p_weak_box) {
+FUNCTION(p_weak_box) {
   struct weak_box *w = allocate(l, WEAK_BOX, sizeof *w);
   if (!w) return 0;
   varve_init(l->me, w, &w->target, a[0]);
@@ -201,7 +180,7 @@ static void finalize(varve_mutator *me, varve_object *object, void *context) {
 }
 
 /* (%finalize object run): `run` is the same each time. It finds what is to be done in a weak table of the prelude. */
-PRIMITIVE(p_finalize) {
+FUNCTION(p_finalize) {
   l->root[ROOT_FINALIZER] = a[1];
   return (void)n, varve_finalizer_attach(l->me, varve_untag(a[0]), 0, finalize, l) ? UNSPECIFIED : out_of_memory(l);
 }
@@ -210,7 +189,7 @@ PRIMITIVE(p_finalize) {
 
 SIMPLE(p_gc, varve_collect(l->me), UNSPECIFIED)
 
-PRIMITIVE(p_gc_stats) { /* the figures, for the prelude to put names to them */
+FUNCTION(p_gc_stats) { /* the figures, for the prelude to put names to them */
   varve_heap_stats s;
   varve_heap_stats_get(l->heap, &s);
   const uint64_t figures[] = {s.collections, s.bytes_in_use, s.bytes_moved, s.pause_ns_max};
@@ -229,7 +208,7 @@ SIMPLE(p_exit, l->exiting = true, l->status = n ? (int)fixnum_value(a[0]) : 0, 0
 
 SIMPLE(p_print_string, print_bytes(l, stdout, a[0]), UNSPECIFIED)
 
-PRIMITIVE(p_to_string) { /* as for people, or with a second argument as the reader wants it */
+FUNCTION(p_to_string) { /* as for people, or with a second argument as the reader wants it */
   char *text = NULL;
   size_t length = 0;
   FILE *out = open_memstream(&text, &length); /* host memory, since printing wants no address to move */
@@ -241,7 +220,7 @@ PRIMITIVE(p_to_string) { /* as for people, or with a second argument as the read
   return s;
 }
 
-PRIMITIVE(p_read_from_string) {
+FUNCTION(p_read_from_string) {
   struct source s = {.name = "string", .length = length_of(a[0]), .number = 1};
   if (!(s.line = malloc(s.length + 1))) return out_of_memory(l);
   memcpy(s.line, bytes(a[0]), s.length); /* reading allocates, so the text must not be in an object */
@@ -250,21 +229,24 @@ PRIMITIVE(p_read_from_string) {
   return (void)n, w;
 }
 
-PRIMITIVE(p_load) {
+FUNCTION(p_load) {
   int line;
-  return (void)n, load_file(l, bytes(a[0]), &line);
+  return (void)n, load_file(l, bytes(a[0]), &line) ? UNSPECIFIED : 0;
 }
 
 /* ---- the table ------------------------------------------------------------------------------------------------- */
 
-static const struct primitive table[] = {
+static const struct primitive {
+  const char *name, *arguments;
+  varve_word (*function)(struct lisp *l, varve_word *a, size_t n);
+} table[] = {
   {"cons", "..", p_cons}, {"car", "p", p_car}, {"cdr", "p", p_cdr}, {"set-car!", "p.", p_set_car},
   {"set-cdr!", "p.", p_set_cdr}, {"eq?", "..", p_eq}, {"equal?", "..", p_equal}, {"null?", ".", p_is_null},
   {"pair?", ".", p_is_pair}, {"reverse", "l", p_reverse}, {"length", "l", p_length}, {"gensym", "", p_gensym},
   {"type-of", ".", p_type_of}, {"%macro!", "y.", p_macro}, {"%apply", ".l", p_apply}, {"eval", ".", p_eval},
   {"%try", "..", p_try},
-  {"+", "n*", p_add}, {"-", "nn*", p_subtract}, {"*", "n*", p_multiply}, {"<", "nn*", p_less},
-  {">", "nn*", p_greater}, {"=", "nn*", p_equals}, {"quotient", "nn", p_quotient}, {"remainder", "nn", p_remainder},
+  {"+", "n*", p_add}, {"-", "nn*", p_subtract}, {"*", "n*", p_multiply}, {"<", "nn", p_less},
+  {">", "nn", p_greater}, {"=", "nn", p_equals}, {"quotient", "nn", p_quotient}, {"remainder", "nn", p_remainder},
   {"make-string", "i|c", p_make_string}, {"string-append", "s*", p_string_append},
   {"substring", "si|i", p_substring}, {"string->symbol", "s", p_string_to_symbol},
   {"string-length", "s", p_string_length}, {"string-ref", "si", p_string_ref}, {"string-set!", "sic", p_string_set},
@@ -280,14 +262,29 @@ static const struct primitive table[] = {
   {"load", "s", p_load},
 };
 
+varve_word call_primitive(struct lisp *l, varve_word primitive, size_t count) {
+  const struct primitive *is = &table[primitive >> 8];
+  varve_word *a = l->sp - count;
+  const char *kind = is->arguments, *wanted;
+  l->who = is->name;
+  for (size_t i = 0; i < count; ++i) {
+    kind += *kind == '|';
+    if (!*kind) return fail(l, 0, "too many arguments: %zu", count);
+    if ((wanted = mismatch(l, *kind, a[i]))) return fail(l, a[i], "expected %s, got", wanted);
+    kind += kind[1] == '*' ? 0 : 1;
+  }
+  if (*kind && *kind != '|' && kind[1] != '*') return fail(l, 0, "too few arguments: %zu", count);
+  varve_word result = is->function(l, a, count);
+  l->who = NULL;
+  return result;
+}
+
+const char *primitive_name(varve_word primitive) { return table[primitive >> 8].name; }
+
 bool primitives(struct lisp *l) {
-  VARVE_FRAME(f, l->me, symbol);
   for (size_t i = 0; i < sizeof table / sizeof *table; ++i) {
-    if (!(f.symbol = intern(l, string_new(l, table[i].name, strlen(table[i].name))))) return false;
-    struct primitive_object *p = allocate(l, PRIMITIVE, sizeof *p);
-    if (!p) return false;
-    p->is = &table[i]; /* host memory: the collector has nothing to do with it */
-    if (!define_global(l, f.symbol, varve_tag(p, TAG_OBJECT), ROLE_VARIABLE)) return false;
+    varve_word symbol = intern(l, string_new(l, table[i].name, strlen(table[i].name)));
+    if (!symbol || !define_global(l, symbol, PRIMITIVE(i), ROLE_VARIABLE)) return false;
   }
   return true;
 }

@@ -15,8 +15,6 @@ static size_t capacity(varve_word table) {
   return (varve_object_bytes(&entries(table)->header) - sizeof(struct entries)) / sizeof(varve_ephemeron);
 }
 
-/* ---- equality and hashes --------------------------------------------------------------------------------------- */
-
 static bool equal_vectors(struct lisp *l, varve_word a, varve_word b) {
   size_t length = vector_length(a), i = 0;
   if (length != vector_length(b)) return false;
@@ -50,22 +48,16 @@ static uint64_t hash_identity(struct lisp *l, varve_word key) {
   return is_reference(key) ? varve_identity_hash(l->me, varve_untag(key)) : mix(key, 1) | 1;
 }
 
-/* Of contents: strings, and the first few items of lists and vectors. */
+/* Of contents: strings, vectors' lengths, and the first few items of lists. */
 static uint64_t hash_equal(struct lisp *l, varve_word key, int budget) {
   uint64_t h = 1;
   for (; is_pair(key) && budget; key = cdr(key)) h = mix(h, hash_equal(l, car(key), budget /= 2));
-  if (is(l, key, STRING)) {
+  if (is(l, key, STRING))
     for (size_t i = 0; i < AS(string, key)->length; ++i) h = mix(h, (unsigned char)AS(string, key)->byte[i]);
-  } else if (is(l, key, VECTOR)) {
-    for (size_t i = 0; i < vector_length(key) && budget; ++i)
-      h = mix(h, hash_equal(l, AS(vector, key)->item[i], budget /= 2));
-  } else if (!is_pair(key)) {
-    h = mix(h, hash_identity(l, key));
-  }
+  else if (is(l, key, VECTOR)) h = mix(h, vector_length(key));
+  else if (!is_pair(key)) h = mix(h, hash_identity(l, key));
   return h | 1;
 }
-
-/* ---- search ---------------------------------------------------------------------------------------------------- */
 
 /* The entry of a key, or a free one for it; NULL: out of memory. There is always a free one. */
 static varve_ephemeron *find(struct lisp *l, varve_word table, varve_word key) {
@@ -87,8 +79,6 @@ varve_word table_get(struct lisp *l, varve_word table, varve_word key) {
   varve_ephemeron *entry = find(l, table, key);
   return entry && taken(entry) ? entry->value : 0;
 }
-
-/* ---- change ---------------------------------------------------------------------------------------------------- */
 
 varve_word table_new(struct lisp *l, bool equal, bool weak) {
   VARVE_FRAME(f, l->me, entries);

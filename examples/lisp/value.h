@@ -13,7 +13,7 @@
 enum tag { TAG_OBJECT = 0, TAG_FIXNUM = 1, TAG_IMMEDIATE = 2, TAG_PAIR = 3 };
 #define SLOT_TAGS (1u << TAG_OBJECT | 1u << TAG_PAIR)
 
-/* ---- immediates: fixnums of 61 bits, characters (bytes), and some constants ------------------------------------- */
+/* ---- immediates: fixnums of 61 bits, characters (bytes), primitives, constants ----------------------------------- */
 
 #define IMMEDIATE(kind, number) ((varve_word)(number) << 8 | (kind) << 3 | TAG_IMMEDIATE)
 #define NIL IMMEDIATE(0, 0)
@@ -26,6 +26,7 @@ enum tag { TAG_OBJECT = 0, TAG_FIXNUM = 1, TAG_IMMEDIATE = 2, TAG_PAIR = 3 };
 #define TAIL_CALL IMMEDIATE(0, 7) /* from a primitive: "call what I left on the stack instead", machine.c */
 
 #define CHARACTER(byte) IMMEDIATE(1, byte)
+#define PRIMITIVE(row) IMMEDIATE(2, row) /* of the table in primitives.c */
 #define FIXNUM_MAX (INT64_MAX >> 3)
 #define FIXNUM_MIN (INT64_MIN >> 3)
 
@@ -33,6 +34,7 @@ static inline varve_word fixnum(int64_t n) { return (varve_word)n << 3 | TAG_FIX
 static inline int64_t fixnum_value(varve_word w) { return (int64_t)w >> 3; }
 static inline bool is_fixnum(varve_word w) { return (w & 7) == TAG_FIXNUM; }
 static inline bool is_character(varve_word w) { return (w & 0xff) == CHARACTER(0); }
+static inline bool is_primitive(varve_word w) { return (w & 0xff) == PRIMITIVE(0); }
 static inline unsigned char character_value(varve_word w) { return (unsigned char)(w >> 8); }
 static inline varve_word boolean(bool b) { return b ? TRUE : FALSE; }
 
@@ -40,7 +42,7 @@ static inline varve_word boolean(bool b) { return b ? TRUE : FALSE; }
 
 enum type {
   PAIR, SYMBOL, CLOSURE, CONDITION, /* those that begin with two references: object_new in heap.c makes them */
-  STRING, VECTOR, ENVIRONMENT, CODE, PRIMITIVE, TABLE, ENTRIES, WEAK_ENTRIES, WEAK_BOX, TYPE_COUNT
+  STRING, VECTOR, ENVIRONMENT, CODE, TABLE, ENTRIES, WEAK_ENTRIES, WEAK_BOX, TYPE_COUNT
 };
 
 struct pair {
@@ -78,20 +80,9 @@ struct closure {
 
 struct code {
   varve_object header;
-  uint32_t required, rest, locals, stack; /* arguments; 1: more become a list; other variables; words of stack */
-  varve_word name, ops;                   /* a symbol or FALSE; a string of 32-bit operations */
+  uint32_t required, rest, stack; /* arguments; 1: more become a list; words of stack that it needs */
+  varve_word name, ops;           /* a symbol or FALSE; a string of 32-bit operations */
   varve_word constant[];
-};
-
-struct lisp;
-typedef varve_word primitive_fn(struct lisp *l, varve_word *argument, size_t count);
-struct primitive {
-  const char *name, *arguments; /* a letter each, see primitives.c */
-  primitive_fn *fn;
-};
-struct primitive_object {
-  varve_object header;
-  const struct primitive *is;
 };
 
 struct condition {

@@ -46,7 +46,7 @@
 (set-cdr! (cddr ring) ring)
 (check (->string ring) "(1 2 3 ...)")
 (define (nest n) (let loop ((n n) (x '())) (if (= n 0) x (loop (- n 1) (list x)))))
-(check (< 2000 (string-length (->string (nest 5000)))) #t)
+(check (< 1500 (string-length (->string (nest 5000)))) #t)
 
 ; pairs and symbols
 (define p (cons 1 2))
