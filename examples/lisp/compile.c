@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "lisp.h"
-#include "op.h"
 
 struct program { /* the body of a lambda that is being compiled */
   varve_word *constants; /* a list, the newest first */
@@ -20,8 +19,6 @@ struct program { /* the body of a lambda that is being compiled */
 };
 
 static bool expression(struct lisp *l, struct program *p, varve_word form, varve_word scope, bool tail);
-
-/* ---- operations ------------------------------------------------------------------------------------------------ */
 
 /* Append an operation that changes the height of the stack. Returns its place. */
 static uint32_t op(struct program *p, enum op op, uint32_t argument, int change) {
@@ -44,8 +41,6 @@ static bool with_constant(struct lisp *l, struct program *p, enum op which, varv
 static void land(struct program *p, uint32_t jump) { p->ops[jump] = (p->ops[jump] & 0xff) | p->count << 8; }
 
 static bool done(struct program *p, bool tail) { return (tail ? op(p, OP_RETURN, 0, 0) : 0), true; }
-
-/* ---- names ----------------------------------------------------------------------------------------------------- */
 
 /* The place of a lexical variable, see OUTER; -1: it is global. */
 static int place(varve_word name, varve_word scope) {
@@ -71,8 +66,6 @@ static varve_word expand(struct lisp *l, varve_word form, varve_word scope) {
     if (!(f.form = machine_call(l, AS(symbol, car(f.form))->value, cdr(f.form)))) return 0;
   return f.form;
 }
-
-/* ---- bodies and procedures ------------------------------------------------------------------------------------- */
 
 static bool sequence(struct lisp *l, struct program *p, varve_word forms, varve_word scope, bool tail) {
   VARVE_FRAME(f, l->me, forms, scope);
@@ -114,8 +107,7 @@ static varve_word lambda(struct lisp *l, varve_word parameters, varve_word forms
   return f.code;
 }
 
-/* ---- special forms: (keyword . x), where x has as many items as the table below allows -------------------------- */
-
+/* Special forms: (keyword . x), where x has as many items as the table below allows. */
 static bool compile_quote(struct lisp *l, struct program *p, varve_word x, varve_word scope, bool tail) {
   (void)scope;
   return with_constant(l, p, OP_CONSTANT, car(x), 1) && done(p, tail);
@@ -138,22 +130,14 @@ static bool compile_lambda(struct lisp *l, struct program *p, varve_word x, varv
   return code && with_constant(l, p, OP_CLOSURE, code, 1) && done(p, tail);
 }
 
-static bool assign(struct lisp *l, struct program *p, varve_word x, varve_word scope, enum op global) {
+static bool compile_set(struct lisp *l, struct program *p, varve_word x, varve_word scope, bool tail) {
   VARVE_FRAME(f, l->me, name);
   f.name = car(x);
   int at = place(f.name, scope);
   if (!is(l, f.name, SYMBOL)) return fail(l, f.name, "a variable's name must be a symbol, not");
   if (!expression(l, p, car(cdr(x)), scope, false)) return false;
-  return at < 0 ? with_constant(l, p, global, f.name, 0) : (op(p, OP_SET_LOCAL, (uint32_t)at, 0), true);
-}
-
-static bool compile_set(struct lisp *l, struct program *p, varve_word x, varve_word scope, bool tail) {
-  return assign(l, p, x, scope, OP_SET_GLOBAL) && done(p, tail);
-}
-
-static bool compile_define(struct lisp *l, struct program *p, varve_word x, varve_word scope, bool tail) {
-  if (cdr(scope) != NIL) return fail(l, car(x), "a definition must be first in a body, or at top level:");
-  return assign(l, p, x, scope, OP_DEFINE) && done(p, tail);
+  if (at >= 0) op(p, OP_SET_LOCAL, (uint32_t)at, 0);
+  return (at >= 0 || with_constant(l, p, OP_SET_GLOBAL, f.name, 0)) && done(p, tail);
 }
 
 static const struct {
@@ -161,8 +145,8 @@ static const struct {
   bool (*compile)(struct lisp *l, struct program *p, varve_word x, varve_word scope, bool tail);
   long least, most;
 } specials[] = {
-  {"%lambda", compile_lambda, 2, LONG_MAX}, {"%define", compile_define, 2, 2}, {"set!", compile_set, 2, 2},
-  {"quote", compile_quote, 1, 1}, {"if", compile_if, 2, 3}, {"begin", sequence, 0, LONG_MAX},
+  {"%lambda", compile_lambda, 2, LONG_MAX}, {"set!", compile_set, 2, 2}, {"quote", compile_quote, 1, 1},
+  {"if", compile_if, 2, 3}, {"begin", sequence, 0, LONG_MAX},
 };
 
 bool special_forms(struct lisp *l) {
@@ -172,8 +156,6 @@ bool special_forms(struct lisp *l) {
   }
   return true;
 }
-
-/* ---- expressions ----------------------------------------------------------------------------------------------- */
 
 static bool variable(struct lisp *l, struct program *p, varve_word name, varve_word scope) {
   int at = place(name, scope);

@@ -7,8 +7,7 @@
 
 #include "lisp.h"
 
-/* ---- layouts: where the references of each type are ------------------------------------------------------------ */
-
+/* Layouts: where the references of each type are. */
 #define AT(type, field) (uint32_t) offsetof(struct type, field)
 #define OFFSETS(...) \
   .kind = VARVE_LAYOUT_OFFSETS, .offsets = (const uint32_t[]){__VA_ARGS__}, \
@@ -32,8 +31,6 @@ static const varve_layout_desc descriptions[TYPE_COUNT] = {
   [WEAK_BOX] = {.name = "weak box", .kind = VARVE_LAYOUT_WEAK, .first = AT(weak_box, target),
                 .weak = {.when = VARVE_WEAK_BEFORE, .cleared = DEAD}},
 };
-
-/* ---- life of the interpreter ----------------------------------------------------------------------------------- */
 
 /* A root callback: the machine's stack is host memory that is written without any ceremony, and a collection visits the
  * part in use. It runs on a thread of the collector while this one stands still, so it may read sp. */
@@ -80,8 +77,6 @@ void lisp_close(struct lisp *l) {
   free(l->stack), free(l->control);
 }
 
-/* ---- allocation ------------------------------------------------------------------------------------------------ */
-
 void *allocate(struct lisp *l, enum type type, size_t bytes) {
   void *object = varve_alloc(l->me, l->layout[type], bytes);
   if (VARVE_UNLIKELY(!object)) out_of_memory(l);
@@ -119,14 +114,14 @@ varve_word vector_new(struct lisp *l, size_t length, varve_word fill) {
 }
 
 varve_word list_to_vector(struct lisp *l, varve_word list) {
-  VARVE_FRAME(f, l->me, list, vector);
+  VARVE_FRAME(f, l->me, list);
   f.list = list;
   long length = list_length(list), i = 0;
   if (length < 0) return fail(l, list, "expected a list, got");
-  if (!(f.vector = vector_new(l, (size_t)length, NIL))) return 0;
-  struct vector *v = AS(vector, f.vector);
-  for (list = f.list; is_pair(list); list = cdr(list)) varve_init(l->me, v, &v->item[i++], car(list));
-  return f.vector;
+  varve_word vector = vector_new(l, (size_t)length, NIL);
+  struct vector *v = AS(vector, vector);
+  for (list = f.list; v && is_pair(list); list = cdr(list)) varve_init(l->me, v, &v->item[i++], car(list));
+  return vector;
 }
 
 varve_word list_reverse(struct lisp *l, varve_word list) {
@@ -141,8 +136,6 @@ long list_length(varve_word list) {
   for (; is_pair(list); list = cdr(list)) ++n;
   return list == NIL ? n : -1;
 }
-
-/* ---- errors ---------------------------------------------------------------------------------------------------- */
 
 varve_word fail(struct lisp *l, varve_word irritant, const char *format, ...) {
   char text[256];

@@ -68,9 +68,8 @@ static inline bool is(const struct lisp *l, varve_word w, enum type type) {
   return (w & 7) == TAG_OBJECT && varve_object_layout(varve_untag(w)) == l->layout[type];
 }
 
-/* symbol.c. A name is a string that nobody else has; 0: making it has failed, and so do these. */
+/* symbol.c. The name is a string that nobody else has; 0: making it has failed, and so does this. */
 varve_word intern(struct lisp *l, varve_word name);
-varve_word symbol_new(struct lisp *l, varve_word name); /* one that no reader can name */
 bool define_global(struct lisp *l, varve_word symbol, varve_word value, uint64_t role);
 
 /* table.c. What `get` returns is 0 if the key is not there. Only `new`, `put` and `to_list` are safepoints. */
@@ -92,9 +91,8 @@ struct source {       /* where text comes from: a file line by line, or one stri
 };
 varve_word read_datum(struct lisp *l, struct source *s); /* END_OF_FILE at the end */
 
-/* printer.c. Only print_bytes is a safepoint. `quoted`: strings and characters as the reader wants them. */
+/* printer.c. Not a safepoint. `quoted`: strings and characters as the reader wants them. */
 void print(struct lisp *l, FILE *out, varve_word w, bool quoted);
-void print_bytes(struct lisp *l, FILE *out, varve_word string);
 
 /* compile.c */
 varve_word compile(struct lisp *l, varve_word form); /* a procedure without parameters */

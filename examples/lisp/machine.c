@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "lisp.h"
-#include "op.h"
 
 #define SAVE() (l->sp = sp)
 #define LOAD() \
@@ -54,12 +53,6 @@ static bool enter(struct lisp *l, size_t count) {
   return true;
 }
 
-#define RAISE(irritant, message) \
-  do { \
-    SAVE(), fail(l, irritant, message); \
-    goto raise; \
-  } while (0)
-
 /* Call what is on the stack below `count` arguments. 0: something was raised that no handler in here wanted. */
 static varve_word run(struct lisp *l, size_t count) {
   varve_word *sp = l->sp, *bottom = sp - count - 1, *fp = sp, result;
@@ -79,7 +72,7 @@ call:
     sp = l->sp, fp = sp - 1, pc = 0;
     LOAD();
   } else {
-    if (VARVE_UNLIKELY(!is_primitive(result))) RAISE(result, "not a procedure:");
+    if (VARVE_UNLIKELY(!is_primitive(result))) { fail(l, result, "not a procedure:"); goto raise; }
     result = call_primitive(l, result, count);
     if (VARVE_UNLIKELY(!result)) goto raise;
     if (result == TAIL_CALL) {
@@ -101,7 +94,7 @@ call:
       }
       case OP_GLOBAL:
         *sp = AS(symbol, constant[word >> 8])->value;
-        if (VARVE_UNLIKELY(*sp++ == UNBOUND)) RAISE(constant[word >> 8], "unbound variable:");
+        if (VARVE_UNLIKELY(*sp++ == UNBOUND)) { SAVE(), fail(l, constant[word >> 8], "unbound variable:"); goto raise; }
         break;
       case OP_SET_LOCAL: {
         struct environment *e = AS(environment, *fp);
@@ -112,17 +105,11 @@ call:
       }
       case OP_SET_GLOBAL: {
         struct symbol *s = AS(symbol, constant[word >> 8]);
-        if (s->value == UNBOUND) RAISE(constant[word >> 8], "set!: unbound variable:");
+        if (s->value == UNBOUND) { SAVE(), fail(l, constant[word >> 8], "set!: unbound variable:"); goto raise; }
         varve_store(l->me, s, &s->value, sp[-1]);
         sp[-1] = UNSPECIFIED;
         break;
       }
-      case OP_DEFINE:
-        SAVE();
-        if (!define_global(l, constant[word >> 8], sp[-1], ROLE_VARIABLE)) goto raise;
-        sp[-1] = UNSPECIFIED;
-        LOAD();
-        break;
       case OP_POP: --sp; break;
       case OP_JUMP: pc = word >> 8; break;
       case OP_JUMP_FALSE: if (*--sp == FALSE) pc = word >> 8; break;
@@ -155,28 +142,25 @@ raise: /* nobody in this run handles it: a primitive that called the machine may
   return l->sp = bottom, l->controls = controls, 0;
 }
 
-static bool push_list(struct lisp *l, varve_word list, size_t *count) {
-  for (*count = 0; is_pair(list); list = cdr(list), ++*count) {
+static bool push(struct lisp *l, varve_word procedure, varve_word arguments, size_t *count) {
+  *l->sp++ = procedure;
+  for (*count = 0; is_pair(arguments); arguments = cdr(arguments), ++*count) {
     if (l->sp == l->stack + STACK_WORDS) return fail(l, 0, "stack overflow");
-    *l->sp++ = car(list);
+    *l->sp++ = car(arguments);
   }
   return true;
 }
 
 varve_word machine_call(struct lisp *l, varve_word procedure, varve_word arguments) {
-  varve_word *bottom = l->sp, result = 0;
+  varve_word *bottom = l->sp;
   size_t count;
-  *l->sp++ = procedure;
-  if (deeper(l)) {
-    if (push_list(l, arguments, &count)) result = run(l, count);
-    --l->depth;
-  }
-  return l->sp = bottom, result;
+  if (!deeper(l)) return 0;
+  varve_word result = push(l, procedure, arguments, &count) ? run(l, count) : 0;
+  return --l->depth, l->sp = bottom, result;
 }
 
 varve_word machine_tail_call(struct lisp *l, varve_word *argument, varve_word procedure, varve_word arguments) {
   size_t count;
-  argument[-1] = procedure;
-  l->sp = argument;
-  return push_list(l, arguments, &count) ? TAIL_CALL : 0;
+  l->sp = argument - 1;
+  return push(l, procedure, arguments, &count) ? TAIL_CALL : 0;
 }

@@ -3,37 +3,35 @@
 
 ; ---- definitions and macros ----------------------------------------------------------------------------------------
 
-(%define list (%lambda items items))
-(%define not (%lambda (x) (if x #f #t)))
-
-(%macro! 'defmacro
-  (%lambda (head . body) (list '%macro! (list 'quote (car head)) (cons '%lambda (cons (cdr head) body)))))
-
-; (define (name . parameters) body ...) and (define name value)
-(defmacro (define head . rest)
-  (if (pair? head)
-      (list '%define (car head) (cons 'lambda (cons (cdr head) rest)))
-      (if (null? rest) (list '%define head #f) (cons '%define (cons head rest)))))
+(%define 'list (%lambda items items))
+(%define 'not (%lambda (x) (if x #f #t)))
+(%define '%onto (%lambda (a b) (if (null? a) b (%onto (cdr a) (cons (car a) b)))))
+(%define '%append2 (%lambda (a b) (%onto (reverse a) b)))
+(%define '%map
+  (%lambda (f list done) (if (null? list) (reverse done) (%map f (cdr list) (cons (f (car list)) done)))))
 
 ; The definitions that a body begins with are the variables of a procedure around the rest, which sets them in order.
-(%define %body
+(%define '%definition? (%lambda (form) (if (pair? form) (eq? (car form) 'define) #f)))
+(%define '%name-and-value
+  (%lambda (head . rest)
+    (if (pair? head) (list (car head) (cons 'lambda (cons (cdr head) rest))) (cons head (if (pair? rest) rest '(#f))))))
+(%define '%body
   (%lambda (forms names sets)
-    (if (if (pair? forms) (if (pair? (car forms)) (eq? (car (car forms)) 'define) #f) #f)
-        ((%lambda (d)
-           (%body (cdr forms) (cons (car (cdr d)) names) (cons (cons 'set! (cdr d)) sets)))
-         (%definition (cdr (car forms))))
+    (if (if (pair? forms) (%definition? (car forms)) #f)
+        ((%lambda (d) (%body (cdr forms) (cons (car d) names) (cons (cons 'set! d) sets)))
+         (%apply %name-and-value (cdr (car forms))))
         (if (null? names)
             forms
             (list (cons (cons '%lambda (cons names (%append2 (reverse sets) forms))) (%map not names '())))))))
-(%define %definition
-  (%lambda (d)
-    (if (pair? (car d)) (list 'define (car (car d)) (cons 'lambda (cons (cdr (car d)) (cdr d)))) (cons 'define d))))
-(defmacro (lambda parameters . body) (cons '%lambda (cons parameters (%body body '() '()))))
-(%define %append2 (%lambda (a b) (%onto (reverse a) b)))
-(%define %onto (%lambda (a b) (if (null? a) b (%onto (cdr a) (cons (car a) b)))))
-(%define %map
-  (%lambda (f list done) (if (null? list) (reverse done) (%map f (cdr list) (cons (f (car list)) done)))))
 
+(%macro 'lambda (%lambda (parameters . body) (cons '%lambda (cons parameters (%body body '() '())))))
+(%macro 'defmacro
+  (%lambda (head . body) (list '%macro (list 'quote (car head)) (cons 'lambda (cons (cdr head) body)))))
+; (define (name . parameters) body ...) and (define name value); not first in a body, a global variable
+(defmacro (define head . rest)
+  ((lambda (d) (list '%define (list 'quote (car d)) (car (cdr d)))) (%apply %name-and-value (cons head rest))))
+
+(define (gensym) (%symbol "g"))
 (define (cadr x) (car (cdr x)))
 (define (cddr x) (cdr (cdr x)))
 (define (caar x) (car (car x)))

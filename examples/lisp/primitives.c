@@ -49,8 +49,8 @@ SIMPLE(p_is_null, boolean(a[0] == NIL))
 SIMPLE(p_is_pair, boolean(is_pair(a[0])))
 SIMPLE(p_reverse, list_reverse(l, a[0]))
 SIMPLE(p_length, fixnum(list_length(a[0])))
-SIMPLE(p_gensym, symbol_new(l, string_new(l, "g", 1)))
-SIMPLE(p_macro, define_global(l, a[0], a[1], ROLE_MACRO) ? a[0] : 0)
+SIMPLE(p_define, define_global(l, a[0], a[1], ROLE_VARIABLE) ? a[0] : 0)
+SIMPLE(p_define_macro, define_global(l, a[0], a[1], ROLE_MACRO) ? a[0] : 0)
 SIMPLE(p_apply, machine_tail_call(l, a, a[0], a[1]))
 
 FUNCTION(p_eval) {
@@ -132,8 +132,9 @@ FUNCTION(p_substring) {
   return s;
 }
 
-/* A name is a copy that nobody can write to. */
+/* A symbol's name is a copy that nobody can write to. That of (%symbol ...) is in no table: no reader can find it. */
 SIMPLE(p_string_to_symbol, intern(l, p_string_append(l, a, 1)))
+SIMPLE(p_symbol, object_new(l, SYMBOL, sizeof(struct symbol), a[0], UNBOUND))
 
 #define BYTE(string, index) bytes(string)[fixnum_value(index)]
 #define ITEM(vector_, index) AS(vector, vector_)->item[fixnum_value(index)]
@@ -206,7 +207,16 @@ SIMPLE(p_exit, l->exiting = true, l->status = n ? (int)fixnum_value(a[0]) : 0, 0
 
 /* ---- text ------------------------------------------------------------------------------------------------------ */
 
-SIMPLE(p_print_string, print_bytes(l, stdout, a[0]), UNSPECIFIED)
+/* Writing may block, so it is done in native state; and the string is pinned, so its bytes stay where they are while
+ * other threads collect. Without a pin they would have to be copied out first. */
+FUNCTION(p_print) {
+  VARVE_PINNED(held, l->me, a[0]);
+  const struct string *s = AS(string, held.slot);
+  varve_native_enter(l->me);
+  fwrite(s->byte, 1, s->length, stdout);
+  varve_native_leave(l->me);
+  return (void)n, UNSPECIFIED;
+}
 
 FUNCTION(p_to_string) { /* as for people, or with a second argument as the reader wants it */
   char *text = NULL;
@@ -242,8 +252,8 @@ static const struct primitive {
 } table[] = {
   {"cons", "..", p_cons}, {"car", "p", p_car}, {"cdr", "p", p_cdr}, {"set-car!", "p.", p_set_car},
   {"set-cdr!", "p.", p_set_cdr}, {"eq?", "..", p_eq}, {"equal?", "..", p_equal}, {"null?", ".", p_is_null},
-  {"pair?", ".", p_is_pair}, {"reverse", "l", p_reverse}, {"length", "l", p_length}, {"gensym", "", p_gensym},
-  {"type-of", ".", p_type_of}, {"%macro!", "y.", p_macro}, {"%apply", ".l", p_apply}, {"eval", ".", p_eval},
+  {"pair?", ".", p_is_pair}, {"reverse", "l", p_reverse}, {"length", "l", p_length}, {"%symbol", "s", p_symbol},
+  {"type-of", ".", p_type_of}, {"%define", "y.", p_define}, {"%macro", "y.", p_define_macro}, {"%apply", ".l", p_apply}, {"eval", ".", p_eval},
   {"%try", "..", p_try},
   {"+", "n*", p_add}, {"-", "nn*", p_subtract}, {"*", "n*", p_multiply}, {"<", "nn", p_less},
   {">", "nn", p_greater}, {"=", "nn", p_equals}, {"quotient", "nn", p_quotient}, {"remainder", "nn", p_remainder},
@@ -258,7 +268,7 @@ static const struct primitive {
   {"weak-box-value", "w", p_weak_value}, {"%finalize", "o.", p_finalize}, {"gc", "", p_gc},
   {"%gc-stats", "", p_gc_stats}, {"%make-error", "sl", p_make_error}, {"error-message", "e", p_error_message},
   {"error-irritants", "e", p_error_irritants}, {"raise", ".", p_raise}, {"exit", "|n", p_exit},
-  {"%print", "s", p_print_string}, {"->string", ".|.", p_to_string}, {"read-from-string", "s", p_read_from_string},
+  {"%print", "s", p_print}, {"->string", ".|.", p_to_string}, {"read-from-string", "s", p_read_from_string},
   {"load", "s", p_load},
 };
 

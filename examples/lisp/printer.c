@@ -67,13 +67,3 @@ void print(struct lisp *l, FILE *out, varve_word w, bool quoted) {
   else print_object(l, out, w, quoted);
   --l->depth;
 }
-
-/* Writing may block, so it is done in native state; and the string is pinned, so its bytes stay where they are while
- * other threads collect. Without a pin they would have to be copied out first. */
-void print_bytes(struct lisp *l, FILE *out, varve_word string) {
-  VARVE_PINNED(held, l->me, string);
-  const struct string *s = AS(string, held.slot);
-  varve_native_enter(l->me);
-  fwrite(s->byte, 1, s->length, out);
-  varve_native_leave(l->me);
-}

@@ -8,16 +8,12 @@
  */
 #include "lisp.h"
 
-varve_word symbol_new(struct lisp *l, varve_word name) {
-  return name ? object_new(l, SYMBOL, sizeof(struct symbol), name, UNBOUND) : 0;
-}
-
 varve_word intern(struct lisp *l, varve_word name) {
   if (!name) return 0;
   VARVE_FRAME(f, l->me, name, symbol);
   f.name = name, f.symbol = table_get(l, l->root[ROOT_SYMBOLS], name);
   if (f.symbol) return f.symbol; /* read from a weak entry into a root: alive from here */
-  f.symbol = symbol_new(l, f.name);
+  f.symbol = object_new(l, SYMBOL, sizeof(struct symbol), f.name, UNBOUND);
   return f.symbol && table_put(l, l->root[ROOT_SYMBOLS], f.name, f.symbol) ? f.symbol : 0;
 }
 

@@ -12,6 +12,7 @@
 
 static struct entries *entries(varve_word table) { return AS(entries, AS(table, table)->entries); }
 static size_t capacity(varve_word table) {
+  if (!entries(table)) return 0;
   return (varve_object_bytes(&entries(table)->header) - sizeof(struct entries)) / sizeof(varve_ephemeron);
 }
 
@@ -22,17 +23,15 @@ static bool equal_vectors(struct lisp *l, varve_word a, varve_word b) {
   return i == length;
 }
 
-static bool equal_strings(const struct string *a, const struct string *b) {
-  return a->length == b->length && !memcmp(a->byte, b->byte, a->length);
-}
-
 /* What is nested more deeply than C's stack allows is not equal. No safepoint in here. */
 bool is_equal(struct lisp *l, varve_word a, varve_word b) {
   bool same = false;
   if (l->depth >= DEPTH_MAX) return a == b;
   ++l->depth;
   while (is_pair(a) && is_pair(b) && a != b && is_equal(l, car(a), car(b))) a = cdr(a), b = cdr(b);
-  if (is(l, a, STRING) && is(l, b, STRING)) same = equal_strings(AS(string, a), AS(string, b));
+  if (is(l, a, STRING) && is(l, b, STRING))
+    same = AS(string, a)->length == AS(string, b)->length &&
+           !memcmp(AS(string, a)->byte, AS(string, b)->byte, AS(string, a)->length);
   else if (is(l, a, VECTOR) && is(l, b, VECTOR)) same = equal_vectors(l, a, b);
   --l->depth;
   return same || a == b;
@@ -59,11 +58,12 @@ static uint64_t hash_equal(struct lisp *l, varve_word key, int budget) {
   return h | 1;
 }
 
-/* The entry of a key, or a free one for it; NULL: out of memory. There is always a free one. */
+/* The entry of a key, or a free one for it; NULL: out of memory, or no entries. There is always a free one. */
 static varve_ephemeron *find(struct lisp *l, varve_word table, varve_word key) {
   bool equal = AS(table, table)->equal;
   uint64_t hash = equal ? hash_equal(l, key, 32) : hash_identity(l, key);
   if (!hash) return out_of_memory(l), NULL;
+  if (!entries(table)) return NULL;
   varve_ephemeron *entry = entries(table)->entry, *free = NULL;
   size_t mask = capacity(table) - 1, i = hash & mask;
   for (; entry[i].key; i = (i + 1) & mask) {
@@ -80,14 +80,10 @@ varve_word table_get(struct lisp *l, varve_word table, varve_word key) {
   return entry && taken(entry) ? entry->value : 0;
 }
 
+/* The entries come with the first key. */
 varve_word table_new(struct lisp *l, bool equal, bool weak) {
-  VARVE_FRAME(f, l->me, entries);
-  struct entries *e = allocate(l, weak ? WEAK_ENTRIES : ENTRIES, sizeof *e + 8 * sizeof *e->entry);
-  if (!e) return 0;
-  f.entries = varve_tag(e, TAG_OBJECT);
   struct table *t = allocate(l, TABLE, sizeof *t);
   if (!t) return 0;
-  varve_init(l->me, t, &t->entries, f.entries);
   t->equal = equal, t->weak = weak;
   return varve_tag(t, TAG_OBJECT);
 }
@@ -115,7 +111,7 @@ static bool make_room(struct lisp *l, varve_word table) {
   struct table *t = AS(table, f.table);
   varve_store(l->me, t, &t->entries, varve_tag(e, TAG_OBJECT));
   t->used = 0;
-  for (size_t i = 0; i < size; ++i) { /* no safepoint here, so addresses hold */
+  for (size_t i = 0; i < size; ++i) { /* no safepoint from here, so addresses hold */
     varve_ephemeron *entry = &AS(entries, f.old)->entry[i];
     if (taken(entry) && !put_in_room(l, f.table, entry->key, entry->value)) return false;
   }

@@ -137,7 +137,7 @@
 (check-syntax "(set! 5 1)" "a variable's name must be a symbol, not 5")
 (check-syntax "(car . 5)" "bad syntax: (car . 5)")
 (check-syntax "(list if)" "not a variable, but syntax: if")
-(check-syntax "(lambda () (car 1) (define x 1))" "a definition must be first in a body, or at top level: x")
+(check-syntax "(define 5 1)" "%define: expected a symbol, got 5")
 (check-syntax "(let ((x)) x)" "car: expected a pair, got ()")
 (define (nest n) (if (= n 0) 'x (list 'not (nest (- n 1)))))
 (check-error (eval (nest 5000)) "nested too deeply")
