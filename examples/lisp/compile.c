@@ -14,8 +14,7 @@
 struct program { /* the body of a lambda that is being compiled */
   varve_word *constants; /* a list, the newest first */
   uint32_t *ops;
-  uint32_t count, capacity, constant_count, depth, deepest;
-  uint32_t required, rest; /* parameters */
+  uint32_t count, capacity, constant_count, depth, deepest, required, rest; /* the last two: parameters */
 };
 
 static bool expression(struct lisp *l, struct program *p, varve_word form, varve_word scope, bool tail);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* heap.c -- layouts, roots, allocation and errors; see lisp.h for the rules. */
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -122,13 +121,6 @@ varve_word list_to_vector(struct lisp *l, varve_word list) {
   struct vector *v = AS(vector, vector);
   for (list = f.list; v && is_pair(list); list = cdr(list)) varve_init(l->me, v, &v->item[i++], car(list));
   return vector;
-}
-
-varve_word list_reverse(struct lisp *l, varve_word list) {
-  VARVE_FRAME(f, l->me, list, result);
-  f.list = list, f.result = NIL;
-  for (; f.result && is_pair(f.list); f.list = cdr(f.list)) f.result = cons(l, car(f.list), f.result);
-  return f.result;
 }
 
 long list_length(varve_word list) {

@@ -55,7 +55,6 @@ varve_word object_new(struct lisp *l, enum type type, size_t bytes, varve_word f
 varve_word string_new(struct lisp *l, const char *host_bytes, size_t length); /* NULL: any bytes */
 varve_word vector_new(struct lisp *l, size_t length, varve_word fill);
 varve_word list_to_vector(struct lisp *l, varve_word list);
-varve_word list_reverse(struct lisp *l, varve_word list);
 long list_length(varve_word list); /* -1: no proper list */
 varve_word fail(struct lisp *l, varve_word irritant, const char *format, ...) __attribute__((format(printf, 3, 4)));
 varve_word out_of_memory(struct lisp *l);
@@ -106,7 +105,7 @@ varve_word machine_tail_call(struct lisp *l, varve_word *argument, varve_word pr
 bool primitives(struct lisp *l);
 varve_word call_primitive(struct lisp *l, varve_word primitive, size_t count); /* with what is on the stack */
 const char *primitive_name(varve_word primitive);
-bool load_file(struct lisp *l, const char *path, int *line); /* *line: where its last form begins */
+bool load_file(struct lisp *l, const char *path, int *line); /* NULL, or for the line where its last form began */
 void report(struct lisp *l); /* on stderr, what was raised; nothing is, then */
 
 #endif

@@ -30,7 +30,7 @@ bool load_file(struct lisp *l, const char *path, int *line) {
   }
   if (s.file) fclose(s.file);
   free(s.line), free((char *)s.name);
-  *line = s.start;
+  if (line) *line = s.start;
   return good;
 }
 

@@ -6,6 +6,7 @@
 (%define 'list (%lambda items items))
 (%define 'not (%lambda (x) (if x #f #t)))
 (%define '%onto (%lambda (a b) (if (null? a) b (%onto (cdr a) (cons (car a) b)))))
+(%define 'reverse (%lambda (list) (%onto list '())))
 (%define '%append2 (%lambda (a b) (%onto (reverse a) b)))
 (%define '%map
   (%lambda (f list done) (if (null? list) (reverse done) (%map f (cdr list) (cons (f (car list)) done)))))
@@ -145,7 +146,7 @@
 (define (vector? x) (eq? (type-of x) 'vector))
 (define (char? x) (eq? (type-of x) 'character))
 (define (number? x) (eq? (type-of x) 'fixnum))
-(define (boolean? x) (eq? (type-of x) 'boolean))
+(define (boolean? x) (or (eq? x #t) (eq? x #f)))
 (define (table? x) (eq? (type-of x) 'table))
 (define (procedure? x) (if (memv (type-of x) '(closure primitive)) #t #f))
 (define (eof? x) (eq? x (read-from-string "")))

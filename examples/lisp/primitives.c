@@ -16,8 +16,7 @@
 static char *bytes(varve_word string) { return AS(string, string)->byte; }
 static size_t length_of(varve_word string) { return AS(string, string)->length; }
 
-/* ---- what arguments there may be: a letter each; | before optional ones, * after one that may come again --------- */
-
+/* What arguments there may be: a letter each; | before optional ones, * after one that may come again. */
 static const char *mismatch(struct lisp *l, char kind, varve_word w) {
   switch (kind) {
     case 'p': return is_pair(w) ? NULL : "a pair";
@@ -36,8 +35,7 @@ static const char *mismatch(struct lisp *l, char kind, varve_word w) {
   }
 }
 
-/* ---- pairs, symbols, procedures -------------------------------------------------------------------------------- */
-
+/* Pairs, symbols, procedures. */
 SIMPLE(p_cons, cons(l, a[0], a[1]))
 SIMPLE(p_car, car(a[0]))
 SIMPLE(p_cdr, cdr(a[0]))
@@ -47,7 +45,6 @@ SIMPLE(p_eq, boolean(a[0] == a[1]))
 SIMPLE(p_equal, boolean(is_equal(l, a[0], a[1])))
 SIMPLE(p_is_null, boolean(a[0] == NIL))
 SIMPLE(p_is_pair, boolean(is_pair(a[0])))
-SIMPLE(p_reverse, list_reverse(l, a[0]))
 SIMPLE(p_length, fixnum(list_length(a[0])))
 SIMPLE(p_define, define_global(l, a[0], a[1], ROLE_VARIABLE) ? a[0] : 0)
 SIMPLE(p_define_macro, define_global(l, a[0], a[1], ROLE_MACRO) ? a[0] : 0)
@@ -72,14 +69,12 @@ FUNCTION(p_type_of) {
   const char *name = is_fixnum(a[0])                     ? "fixnum"
                      : is_character(a[0])                ? "character"
                      : is_primitive(a[0])                ? "primitive"
-                     : a[0] == TRUE || a[0] == FALSE     ? "boolean"
                      : !is_reference(a[0])               ? "constant"
                      : varve_layout_name(l->heap, varve_object_layout(varve_untag(a[0])));
   return (void)n, intern(l, string_new(l, name, strlen(name)));
 }
 
-/* ---- numbers: fixnums of 61 bits; what does not fit raises an error -------------------------------------------- */
-
+/* Numbers: fixnums of 61 bits; what does not fit raises an error. */
 static varve_word in_range(struct lisp *l, bool overflow, int64_t n) {
   return overflow || n > FIXNUM_MAX || n < FIXNUM_MIN ? fail(l, 0, "integer overflow") : fixnum(n);
 }
@@ -104,8 +99,7 @@ SIMPLE(p_equals, boolean(a[0] == a[1]))
 SIMPLE(p_quotient, DIVIDE(x, /))
 SIMPLE(p_remainder, DIVIDE(x, %))
 
-/* ---- strings, characters, vectors ------------------------------------------------------------------------------ */
-
+/* Strings, characters, vectors. */
 static bool in_bounds(struct lisp *l, varve_word index, size_t end) {
   return (uint64_t)fixnum_value(index) < end || fail(l, index, "an index is out of range:");
 }
@@ -151,8 +145,7 @@ SIMPLE(p_vector_ref, in_bounds(l, a[1], vector_length(a[0])) ? ITEM(a[0], a[1]) 
 SIMPLE(p_vector_set, in_bounds(l, a[1], vector_length(a[0]))
                        ? varve_store(l->me, AS(vector, a[0]), &ITEM(a[0], a[1]), a[2]), UNSPECIFIED : 0)
 
-/* ---- tables, weakness, finalizers ------------------------------------------------------------------------------ */
-
+/* Tables, weakness, finalizers. */
 SIMPLE(p_make_table, table_new(l, a[0] != FALSE, a[1] != FALSE))
 SIMPLE(p_table_set, table_put(l, a[0], a[1], a[2]) ? UNSPECIFIED : 0)
 SIMPLE(p_table_delete, boolean(table_delete(l, a[0], a[1])))
@@ -186,8 +179,7 @@ FUNCTION(p_finalize) {
   return (void)n, varve_finalizer_attach(l->me, varve_untag(a[0]), 0, finalize, l) ? UNSPECIFIED : out_of_memory(l);
 }
 
-/* ---- the collector, errors ------------------------------------------------------------------------------------- */
-
+/* The collector, errors. */
 SIMPLE(p_gc, varve_collect(l->me), UNSPECIFIED)
 
 FUNCTION(p_gc_stats) { /* the figures, for the prelude to put names to them */
@@ -205,8 +197,7 @@ SIMPLE(p_error_message, AS(condition, a[0])->message)
 SIMPLE(p_error_irritants, AS(condition, a[0])->irritants)
 SIMPLE(p_exit, l->exiting = true, l->status = n ? (int)fixnum_value(a[0]) : 0, 0)
 
-/* ---- text ------------------------------------------------------------------------------------------------------ */
-
+/* Text. */
 /* Writing may block, so it is done in native state; and the string is pinned, so its bytes stay where they are while
  * other threads collect. Without a pin they would have to be copied out first. */
 FUNCTION(p_print) {
@@ -238,13 +229,7 @@ FUNCTION(p_read_from_string) {
   free(s.line);
   return (void)n, w;
 }
-
-FUNCTION(p_load) {
-  int line;
-  return (void)n, load_file(l, bytes(a[0]), &line) ? UNSPECIFIED : 0;
-}
-
-/* ---- the table ------------------------------------------------------------------------------------------------- */
+SIMPLE(p_load, load_file(l, bytes(a[0]), NULL) ? UNSPECIFIED : 0)
 
 static const struct primitive {
   const char *name, *arguments;
@@ -252,7 +237,7 @@ static const struct primitive {
 } table[] = {
   {"cons", "..", p_cons}, {"car", "p", p_car}, {"cdr", "p", p_cdr}, {"set-car!", "p.", p_set_car},
   {"set-cdr!", "p.", p_set_cdr}, {"eq?", "..", p_eq}, {"equal?", "..", p_equal}, {"null?", ".", p_is_null},
-  {"pair?", ".", p_is_pair}, {"reverse", "l", p_reverse}, {"length", "l", p_length}, {"%symbol", "s", p_symbol},
+  {"pair?", ".", p_is_pair}, {"length", "l", p_length}, {"%symbol", "s", p_symbol},
   {"type-of", ".", p_type_of}, {"%define", "y.", p_define}, {"%macro", "y.", p_define_macro}, {"%apply", ".l", p_apply}, {"eval", ".", p_eval},
   {"%try", "..", p_try},
   {"+", "n*", p_add}, {"-", "nn*", p_subtract}, {"*", "n*", p_multiply}, {"<", "nn", p_less},

@@ -16,13 +16,6 @@ static size_t capacity(varve_word table) {
   return (varve_object_bytes(&entries(table)->header) - sizeof(struct entries)) / sizeof(varve_ephemeron);
 }
 
-static bool equal_vectors(struct lisp *l, varve_word a, varve_word b) {
-  size_t length = vector_length(a), i = 0;
-  if (length != vector_length(b)) return false;
-  while (i < length && is_equal(l, AS(vector, a)->item[i], AS(vector, b)->item[i])) ++i;
-  return i == length;
-}
-
 /* What is nested more deeply than C's stack allows is not equal. No safepoint in here. */
 bool is_equal(struct lisp *l, varve_word a, varve_word b) {
   bool same = false;
@@ -32,7 +25,9 @@ bool is_equal(struct lisp *l, varve_word a, varve_word b) {
   if (is(l, a, STRING) && is(l, b, STRING))
     same = AS(string, a)->length == AS(string, b)->length &&
            !memcmp(AS(string, a)->byte, AS(string, b)->byte, AS(string, a)->length);
-  else if (is(l, a, VECTOR) && is(l, b, VECTOR)) same = equal_vectors(l, a, b);
+  if (is(l, a, VECTOR) && is(l, b, VECTOR) && (same = vector_length(a) == vector_length(b)))
+    for (size_t i = 0; same && i < vector_length(a); ++i)
+      same = is_equal(l, AS(vector, a)->item[i], AS(vector, b)->item[i]);
   --l->depth;
   return same || a == b;
 }
