@@ -3,8 +3,9 @@
  *
  * The stack is host memory and a root (heap.c), so pushing is a plain store, and operands are rooted where they lie.
  * But `ops` and `constant` point into the heap and are void after a safepoint. So before one SAVE tells the collector
- * how high the stack is, and after one LOAD derives them anew from the stack. Every call makes an environment: that is the
- * safepoint that each loop of a program reaches; code that did not allocate would have to varve_poll.
+ * how high the stack is, and after one LOAD derives them anew from the stack. On it a call has its procedure, its
+ * environment (`fp` points there) and values that wait for an operation. Every call makes an environment, so each loop
+ * of a program reaches a safepoint; code that did not allocate would have to varve_poll.
  */
 #include <string.h>
 

@@ -79,12 +79,12 @@ static varve_word in_range(struct lisp *l, bool overflow, int64_t n) {
   return overflow || n > FIXNUM_MAX || n < FIXNUM_MIN ? fail(l, 0, "integer overflow") : fixnum(n);
 }
 
-#define FOLD(name, first, start, builtin)                                                                   \
-  FUNCTION(name) {                                                                                         \
-    int64_t result = first;                                                                                 \
-    bool overflow = false;                                                                                  \
-    for (size_t i = start; i < n; ++i) overflow |= builtin(result, fixnum_value(a[i]), &result);            \
-    return in_range(l, overflow, result);                                                                   \
+#define FOLD(name, first, start, builtin)                                                        \
+  FUNCTION(name) {                                                                               \
+    int64_t result = first;                                                                      \
+    bool overflow = false;                                                                       \
+    for (size_t i = start; i < n; ++i) overflow |= builtin(result, fixnum_value(a[i]), &result); \
+    return in_range(l, overflow, result);                                                        \
   }
 FOLD(p_add, 0, 0, __builtin_add_overflow)
 FOLD(p_multiply, 1, 0, __builtin_mul_overflow)
@@ -197,9 +197,8 @@ SIMPLE(p_error_message, AS(condition, a[0])->message)
 SIMPLE(p_error_irritants, AS(condition, a[0])->irritants)
 SIMPLE(p_exit, l->exiting = true, l->status = n ? (int)fixnum_value(a[0]) : 0, 0)
 
-/* Text. */
-/* Writing may block, so it is done in native state; and the string is pinned, so its bytes stay where they are while
- * other threads collect. Without a pin they would have to be copied out first. */
+/* Text. Writing may block, so it is done in native state; and the string is pinned, so its bytes stay where they are
+ * while other threads collect. Without a pin they would have to be copied out first. */
 FUNCTION(p_print) {
   VARVE_PINNED(held, l->me, a[0]);
   const struct string *s = AS(string, held.slot);
@@ -237,21 +236,20 @@ static const struct primitive {
 } table[] = {
   {"cons", "..", p_cons}, {"car", "p", p_car}, {"cdr", "p", p_cdr}, {"set-car!", "p.", p_set_car},
   {"set-cdr!", "p.", p_set_cdr}, {"eq?", "..", p_eq}, {"equal?", "..", p_equal}, {"null?", ".", p_is_null},
-  {"pair?", ".", p_is_pair}, {"length", "l", p_length}, {"%symbol", "s", p_symbol},
-  {"type-of", ".", p_type_of}, {"%define", "y.", p_define}, {"%macro", "y.", p_define_macro}, {"%apply", ".l", p_apply}, {"eval", ".", p_eval},
-  {"%try", "..", p_try},
-  {"+", "n*", p_add}, {"-", "nn*", p_subtract}, {"*", "n*", p_multiply}, {"<", "nn", p_less},
+  {"pair?", ".", p_is_pair}, {"length", "l", p_length}, {"%symbol", "s", p_symbol}, {"type-of", ".", p_type_of},
+  {"%define", "y.", p_define}, {"%macro", "y.", p_define_macro}, {"%apply", ".l", p_apply}, {"eval", ".", p_eval},
+  {"%try", "..", p_try}, {"+", "n*", p_add}, {"-", "nn*", p_subtract}, {"*", "n*", p_multiply}, {"<", "nn", p_less},
   {">", "nn", p_greater}, {"=", "nn", p_equals}, {"quotient", "nn", p_quotient}, {"remainder", "nn", p_remainder},
-  {"make-string", "i|c", p_make_string}, {"string-append", "s*", p_string_append},
-  {"substring", "si|i", p_substring}, {"string->symbol", "s", p_string_to_symbol},
-  {"string-length", "s", p_string_length}, {"string-ref", "si", p_string_ref}, {"string-set!", "sic", p_string_set},
-  {"char->integer", "c", p_char_to_integer}, {"integer->char", "i", p_integer_to_char},
-  {"make-vector", "i|.", p_make_vector}, {"list->vector", "l", p_list_to_vector},
-  {"vector-length", "v", p_vector_length}, {"vector-ref", "vi", p_vector_ref}, {"vector-set!", "vi.", p_vector_set},
-  {"%make-table", "..", p_make_table}, {"table-ref", "t.|.", p_table_ref}, {"table-set!", "t..", p_table_set},
-  {"table-delete!", "t.", p_table_delete}, {"table->list", "t", p_table_to_list}, {"weak-box", ".", p_weak_box},
-  {"weak-box-value", "w", p_weak_value}, {"%finalize", "o.", p_finalize}, {"gc", "", p_gc},
-  {"%gc-stats", "", p_gc_stats}, {"%make-error", "sl", p_make_error}, {"error-message", "e", p_error_message},
+  {"make-string", "i|c", p_make_string}, {"string-append", "s*", p_string_append}, {"substring", "si|i", p_substring},
+  {"string->symbol", "s", p_string_to_symbol}, {"string-length", "s", p_string_length},
+  {"string-ref", "si", p_string_ref}, {"string-set!", "sic", p_string_set}, {"char->integer", "c", p_char_to_integer},
+  {"integer->char", "i", p_integer_to_char}, {"make-vector", "i|.", p_make_vector},
+  {"list->vector", "l", p_list_to_vector}, {"vector-length", "v", p_vector_length},
+  {"vector-ref", "vi", p_vector_ref}, {"vector-set!", "vi.", p_vector_set}, {"%make-table", "..", p_make_table},
+  {"table-ref", "t.|.", p_table_ref}, {"table-set!", "t..", p_table_set}, {"table-delete!", "t.", p_table_delete},
+  {"table->list", "t", p_table_to_list}, {"weak-box", ".", p_weak_box}, {"weak-box-value", "w", p_weak_value},
+  {"%finalize", "o.", p_finalize}, {"gc", "", p_gc}, {"%gc-stats", "", p_gc_stats},
+  {"%make-error", "sl", p_make_error}, {"error-message", "e", p_error_message},
   {"error-irritants", "e", p_error_irritants}, {"raise", ".", p_raise}, {"exit", "|n", p_exit},
   {"%print", "s", p_print}, {"->string", ".|.", p_to_string}, {"read-from-string", "s", p_read_from_string},
   {"load", "s", p_load},

@@ -44,7 +44,8 @@ static void print_object(struct lisp *l, FILE *out, varve_word w, bool quoted) {
     print_list(l, out, w, quoted);
   } else if (is(l, w, VECTOR)) {
     fputs("#(", out);
-    for (size_t i = 0; i < vector_length(w); ++i) fputs(i ? " " : "", out), print(l, out, AS(vector, w)->item[i], quoted);
+    for (size_t i = 0; i < vector_length(w); ++i)
+      fputs(i ? " " : "", out), print(l, out, AS(vector, w)->item[i], quoted);
     fputc(')', out);
   } else if (is(l, w, SYMBOL)) {
     print(l, out, AS(symbol, w)->name, false);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* symbol.c -- symbols, which are unique by their names, and global variables, which are slots of symbols.
  *
- * The symbol table is a weak table from names to symbols, so names that nobody uses any more go away: a symbol refers to
- * its name, and the entry, an ephemeron, keeps neither. It stays while a finalizer's object refers to the symbol, or the
- * same name could get a second one. A symbol that is a global variable hangs in ROOT_GLOBALS as well, or (define x 1)
- * could be forgotten.
+ * The symbol table is a weak table from names to symbols, so names that nobody uses any more go away: a symbol refers
+ * to its name, and the entry, an ephemeron, keeps neither. It stays while a finalizer's object refers to the symbol, or
+ * the same name could get a second one. A symbol that is a global variable hangs in ROOT_GLOBALS as well, or
+ * (define x 1) could be forgotten.
  */
 #include "lisp.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* value.h -- what a word means: three tag bits, immediates, and the structs of everything that lives in the heap.
  *
- * Every value is one word. Two of the eight patterns of its low bits mean "reference" to the collector (main.c tells it
+ * Every value is one word. Two of the eight patterns of its low bits mean "reference" to the collector (heap.c tells it
  * by the option slot-tags), so a pair is known by its word alone, without a look at its header. All other words are
  * skipped by the collector. The word 0 is never a value: a C function that returns it has failed, see lisp.h.
  */
@@ -52,7 +52,6 @@ struct symbol {
   varve_word name, value; /* a string; the global variable's value or UNBOUND */
   uint64_t role;          /* what it means as the head of a form: enum role, or a special form */
 };
-enum role { ROLE_VARIABLE, ROLE_MACRO, ROLE_SPECIAL };
 struct string { /* bytes, and one 0 behind them for C */
   varve_object header;
   uint64_t length;
@@ -76,16 +75,6 @@ struct code {
   varve_word name, ops;           /* a symbol or FALSE; a string of 32-bit operations */
   varve_word constant[];
 };
-/* The operations of the machine, 32 bits each: a number in the low 8, an argument n in the others. */
-enum op {
-  OP_CONSTANT, OP_LOCAL, OP_GLOBAL,       /* push: item of the code; of an environment, see OUTER; of a symbol */
-  OP_SET_LOCAL, OP_SET_GLOBAL,            /* put a value there, which becomes UNSPECIFIED */
-  OP_POP, OP_JUMP, OP_JUMP_FALSE, OP_CALL, OP_TAIL_CALL, OP_RETURN,
-  OP_CLOSURE                              /* push: of an item of code and the environment */
-};
-#define OUTER(levels, index) ((uint32_t)(levels) << 14 | (uint32_t)(index))
-#define ITEMS_MAX 16000 /* variables in an environment; levels are fewer than DEPTH_MAX */
-
 struct condition {
   varve_object header;
   varve_word message, irritants;
@@ -106,6 +95,17 @@ struct weak_box {
   uint64_t library;
   varve_word target;
 };
+
+enum role { ROLE_VARIABLE, ROLE_MACRO, ROLE_SPECIAL };
+/* The operations of the machine, 32 bits each: a number in the low 8, an argument n in the others. */
+enum op {
+  OP_CONSTANT, OP_LOCAL, OP_GLOBAL, /* push: item of the code; of an environment, see OUTER; of a symbol */
+  OP_SET_LOCAL, OP_SET_GLOBAL,      /* put a value there, which becomes UNSPECIFIED */
+  OP_POP, OP_JUMP, OP_JUMP_FALSE, OP_CALL, OP_TAIL_CALL, OP_RETURN,
+  OP_CLOSURE                        /* push: of an item of code and the environment */
+};
+#define OUTER(levels, index) ((uint32_t)(levels) << 14 | (uint32_t)(index))
+#define ITEMS_MAX 16000 /* variables in an environment; levels are fewer than DEPTH_MAX */
 
 static inline bool is_reference(varve_word w) { return (w & 7) == TAG_OBJECT || (w & 7) == TAG_PAIR; }
 static inline bool is_pair(varve_word w) { return (w & 7) == TAG_PAIR; }
