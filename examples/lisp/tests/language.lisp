@@ -74,6 +74,11 @@
 (check (map (lambda (f) (f)) fs) '(1 2 3))
 (check (let ((if list)) (if 1 2 3)) '(1 2 3))
 
+(define (late) 1 (define later 7) later)
+(check (list (late) later) '(7 7))
+(check (let ((x 1)) (define x 2) (define (f) x) (set! x 3) (f)) 3)
+(check (let loop ((i 0) (fs '())) (if (= i 3) (map (lambda (f) (f)) fs) (loop (+ i 1) (cons (lambda () i) fs)))) '(2 1 0))
+
 ; tail calls cost nothing; other recursion ends with an error that can be handled, and the interpreter goes on
 (define (count n) (if (= n 0) 'done (count (- n 1))))
 (check (count 20000) 'done)
