@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* heap.c -- layouts, roots, allocation and errors; see lisp.h for the rules. */
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lisp.h"
 
-/* ---- layouts: where the references of each type are ------------------------------------------------------------ */
-
+/* Layouts: where the references of each type are. */
 #define AT(type, field) (uint32_t) offsetof(struct type, field)
 #define OFFSETS(...) \
   .kind = VARVE_LAYOUT_OFFSETS, .offsets = (const uint32_t[]){__VA_ARGS__}, \
@@ -18,29 +16,20 @@
 static const varve_layout_desc descriptions[TYPE_COUNT] = {
   [PAIR] = {.name = "pair", OFFSETS(AT(pair, car), AT(pair, cdr))},
   [SYMBOL] = {.name = "symbol", OFFSETS(AT(symbol, name), AT(symbol, value))},
+  [CLOSURE] = {.name = "closure", .immutable = true, OFFSETS(AT(closure, code), AT(closure, environment))},
+  [CONDITION] = {.name = "condition", .immutable = true, OFFSETS(AT(condition, message), AT(condition, irritants))},
   [STRING] = {.name = "string", .kind = VARVE_LAYOUT_DATA},
   [VECTOR] = {.name = "vector", .kind = VARVE_LAYOUT_REF_ARRAY, .first = AT(vector, item)},
   [ENVIRONMENT] = {.name = "environment", .kind = VARVE_LAYOUT_REF_ARRAY, .first = AT(environment, outer)},
-  [CLOSURE] = {.name = "closure", .immutable = true, OFFSETS(AT(closure, code), AT(closure, environment))},
-  [CODE] = {.name = "code", .kind = VARVE_LAYOUT_REF_ARRAY, .immutable = true, .first = AT(code, name)},
-  [PRIMITIVE] = {.name = "primitive", .kind = VARVE_LAYOUT_DATA},
-  [CONDITION] = {.name = "condition", .immutable = true, OFFSETS(AT(condition, message), AT(condition, irritants))},
+  [CODE] = {.name = "code", .kind = VARVE_LAYOUT_REF_ARRAY, .first = AT(code, name)},
   [TABLE] = {.name = "table", OFFSETS(AT(table, entries))},
-  [ENTRIES] = {.name = "entries", .kind = VARVE_LAYOUT_RECORDS, .first = AT(entries, entry),
-               .stride = sizeof(varve_ephemeron),
-               .offsets = (const uint32_t[]){offsetof(varve_ephemeron, key), offsetof(varve_ephemeron, value)},
-               .offset_count = 2},
+  [ENTRIES] = {.name = "entries", .kind = VARVE_LAYOUT_REF_ARRAY, .first = AT(entries, entry)},
   [WEAK_ENTRIES] = {.name = "weak entries", .kind = VARVE_LAYOUT_EPHEMERONS, .first = AT(entries, entry),
                     .weak = {.cleared = DEAD}},
-  /* A weak box is empty as soon as nobody can reach its target, even if a finalizer brings the target back. A symbol,
-   * though, must stay in the table while a finalizer's object has it: else its name would be interned a second time. */
-  [WEAK_BOX] = {.name = "weak box", .kind = VARVE_LAYOUT_WEAK, .first = AT(weak, target),
+  /* A weak box is empty as soon as nobody can reach its target, even if a finalizer brings the target back. */
+  [WEAK_BOX] = {.name = "weak box", .kind = VARVE_LAYOUT_WEAK, .first = AT(weak_box, target),
                 .weak = {.when = VARVE_WEAK_BEFORE, .cleared = DEAD}},
-  [WEAK_SYMBOLS] = {.name = "symbols", .kind = VARVE_LAYOUT_WEAK, .first = AT(weak, target),
-                    .weak = {.when = VARVE_WEAK_AFTER, .cleared = DEAD}},
 };
-
-/* ---- life of the interpreter ----------------------------------------------------------------------------------- */
 
 /* A root callback: the machine's stack is host memory that is written without any ceremony, and a collection visits the
  * part in use. It runs on a thread of the collector while this one stands still, so it may read sp. */
@@ -63,15 +52,11 @@ static varve_status set_up(struct lisp *l, varve_error *error) {
 }
 
 static bool first_objects(struct lisp *l) {
-  static const char *const names[] = {"quote", "quasiquote", "unquote", "unquote-splicing", "lambda", "%define"};
   l->root[ROOT_GLOBALS] = NIL;
   fail(l, 0, "out of memory");
-  if (!(l->root[ROOT_OUT_OF_MEMORY] = l->root[ROOT_ERROR])) return false;
-  l->root[ROOT_ERROR] = 0;
-  if (!symbols_grow(l, 1024) || !(l->root[ROOT_FINALIZERS] = table_new(l, false, true))) return false;
-  for (int i = ROOT_QUOTE; i < ROOT_COUNT; ++i)
-    if (!(l->root[i] = intern(l, names[i - ROOT_QUOTE], strlen(names[i - ROOT_QUOTE])))) return false;
-  return true;
+  l->root[ROOT_OUT_OF_MEMORY] = l->root[ROOT_ERROR], l->root[ROOT_ERROR] = 0;
+  l->root[ROOT_SYMBOLS] = l->root[ROOT_OUT_OF_MEMORY] ? table_new(l, true, true) : 0;
+  return l->root[ROOT_SYMBOLS] && special_forms(l) && primitives(l);
 }
 
 bool lisp_open(struct lisp *l) {
@@ -79,8 +64,7 @@ bool lisp_open(struct lisp *l) {
   *l = (struct lisp){0};
   l->stack = l->sp = malloc(STACK_WORDS * sizeof *l->stack); /* the system gives what is touched */
   l->control = malloc(STACK_WORDS * sizeof *l->control);
-  l->handler = malloc(HANDLERS * sizeof *l->handler);
-  if (!l->stack || !l->control || !l->handler) return fputs("lisp: no memory\n", stderr), false;
+  if (!l->stack || !l->control) return fputs("lisp: no memory\n", stderr), false;
   varve_status status = set_up(l, &error);
   if (status) return fprintf(stderr, "lisp: %s: %s\n", varve_status_sentence(status), error.detail), false;
   return first_objects(l) || (fputs("lisp: the heap is too small to start\n", stderr), false);
@@ -89,10 +73,8 @@ bool lisp_open(struct lisp *l) {
 void lisp_close(struct lisp *l) {
   if (l->me) varve_detach(l->me); /* first the mutator, then the heap */
   if (l->heap) varve_heap_destroy(l->heap);
-  free(l->stack), free(l->control), free(l->handler);
+  free(l->stack), free(l->control);
 }
-
-/* ---- allocation ------------------------------------------------------------------------------------------------ */
 
 void *allocate(struct lisp *l, enum type type, size_t bytes) {
   void *object = varve_alloc(l->me, l->layout[type], bytes);
@@ -101,14 +83,15 @@ void *allocate(struct lisp *l, enum type type, size_t bytes) {
 }
 
 /* The pattern of all constructors: arguments into a frame, allocate, initialise from the frame. */
-varve_word cons(struct lisp *l, varve_word first, varve_word rest) {
-  VARVE_FRAME(f, l->me, first, rest);
-  f.first = first, f.rest = rest;
-  struct pair *p = varve_alloc_uninit(l->me, l->layout[PAIR], sizeof *p); /* a safepoint: `first` is void from here */
-  if (!p) return out_of_memory(l);
-  varve_init(l->me, p, &p->car, f.first);
-  varve_init(l->me, p, &p->cdr, f.rest);
-  return varve_tag(p, TAG_PAIR);
+varve_word object_new(struct lisp *l, enum type type, size_t bytes, varve_word first, varve_word second) {
+  VARVE_FRAME(f, l->me, first, second);
+  f.first = first, f.second = second;
+  varve_object *object = allocate(l, type, bytes); /* a safepoint: `first` is void from here */
+  if (!object) return 0;
+  varve_word *slot = (varve_word *)(object + 1);
+  varve_init(l->me, object, &slot[0], f.first);
+  varve_init(l->me, object, &slot[1], f.second);
+  return varve_tag(object, type == PAIR ? TAG_PAIR : TAG_OBJECT);
 }
 
 varve_word string_new(struct lisp *l, const char *host_bytes, size_t length) {
@@ -130,41 +113,14 @@ varve_word vector_new(struct lisp *l, size_t length, varve_word fill) {
 }
 
 varve_word list_to_vector(struct lisp *l, varve_word list) {
-  VARVE_FRAME(f, l->me, list, vector);
+  VARVE_FRAME(f, l->me, list);
   f.list = list;
   long length = list_length(list), i = 0;
   if (length < 0) return fail(l, list, "expected a list, got");
-  if (!(f.vector = vector_new(l, (size_t)length, NIL))) return 0;
-  struct vector *v = AS(vector, f.vector);
-  for (list = f.list; is_pair(list); list = cdr(list)) varve_init(l->me, v, &v->item[i++], car(list));
-  return f.vector;
-}
-
-varve_word closure_new(struct lisp *l, varve_word code, varve_word environment) {
-  VARVE_FRAME(f, l->me, code, environment);
-  f.code = code, f.environment = environment;
-  struct closure *c = varve_alloc_uninit(l->me, l->layout[CLOSURE], sizeof *c);
-  if (!c) return out_of_memory(l);
-  varve_init(l->me, c, &c->code, f.code);
-  varve_init(l->me, c, &c->environment, f.environment);
-  return varve_tag(c, TAG_OBJECT);
-}
-
-/* A weak slot is stored as any other. It holds an immediate for ever, and an object until that is dead. */
-varve_word weak_box_new(struct lisp *l, varve_word target) {
-  VARVE_FRAME(f, l->me, target);
-  f.target = target;
-  struct weak *w = allocate(l, WEAK_BOX, sizeof *w + sizeof(varve_word));
-  if (!w) return 0;
-  varve_init(l->me, w, &w->target[0], f.target);
-  return varve_tag(w, TAG_OBJECT);
-}
-
-varve_word list_reverse(struct lisp *l, varve_word list) {
-  VARVE_FRAME(f, l->me, list, result);
-  f.list = list, f.result = NIL;
-  for (; f.result && is_pair(f.list); f.list = cdr(f.list)) f.result = cons(l, car(f.list), f.result);
-  return f.result;
+  varve_word vector = vector_new(l, (size_t)length, NIL);
+  struct vector *v = AS(vector, vector);
+  for (list = f.list; v && is_pair(list); list = cdr(list)) varve_init(l->me, v, &v->item[i++], car(list));
+  return vector;
 }
 
 long list_length(varve_word list) {
@@ -173,8 +129,6 @@ long list_length(varve_word list) {
   return list == NIL ? n : -1;
 }
 
-/* ---- errors ---------------------------------------------------------------------------------------------------- */
-
 varve_word fail(struct lisp *l, varve_word irritant, const char *format, ...) {
   char text[256];
   va_list arguments;
@@ -182,14 +136,11 @@ varve_word fail(struct lisp *l, varve_word irritant, const char *format, ...) {
   va_start(arguments, format);
   vsnprintf(text + at, sizeof text - (size_t)at, format, arguments);
   va_end(arguments);
-  VARVE_FRAME(f, l->me, message, irritants);
+  VARVE_FRAME(f, l->me, irritants);
   f.irritants = irritant ? cons(l, irritant, NIL) : NIL;
-  if (!f.irritants || !(f.message = string_new(l, text, strlen(text)))) return 0;
-  struct condition *c = allocate(l, CONDITION, sizeof *c);
-  if (!c) return 0;
-  varve_init(l->me, c, &c->message, f.message);
-  varve_init(l->me, c, &c->irritants, f.irritants);
-  l->root[ROOT_ERROR] = varve_tag(c, TAG_OBJECT); /* a root outside the heap: a plain store */
+  varve_word message = f.irritants ? string_new(l, text, strlen(text)) : 0;
+  varve_word error = message ? object_new(l, CONDITION, sizeof(struct condition), message, f.irritants) : 0;
+  if (error) l->root[ROOT_ERROR] = error; /* a root outside the heap: a plain store */
   return 0;
 }
 
@@ -201,8 +152,7 @@ varve_word out_of_memory(struct lisp *l) {
 }
 
 bool deeper(struct lisp *l) {
-  if (l->depth++ < DEPTH_MAX) return true;
-  --l->depth;
-  fail(l, 0, "nested too deeply");
-  return false;
+  bool good = l->depth < DEPTH_MAX || fail(l, 0, "nested too deeply");
+  l->depth += good;
+  return good;
 }

@@ -3,36 +3,23 @@
  *
  * The stack is host memory and a root (heap.c), so pushing is a plain store, and operands are rooted where they lie.
  * But `ops` and `constant` point into the heap and are void after a safepoint. So before one SAVE tells the collector
- * how high the stack is, and after one LOAD derives them anew from the stack. Every call makes an environment: that is
- * the safepoint that each loop of a program reaches; code that did not allocate would have to varve_poll.
+ * how high the stack is, and after one LOAD derives them anew from the stack. On it a call has its procedure, its
+ * environment (`fp` points there) and values that wait for an operation. Every call makes an environment, so each loop
+ * of a program reaches a safepoint; code that did not allocate would have to varve_poll.
  */
 #include <string.h>
 
 #include "lisp.h"
-#include "op.h"
 
 #define SAVE() (l->sp = sp)
 #define LOAD() \
   (code = AS(code, AS(closure, fp[-1])->code), constant = code->constant, \
    ops = (const uint32_t *)(void *)AS(string, code->ops)->byte)
 
-/* Arguments and their environment's link are on the stack, where the collector corrects them: no frame is needed. */
-static struct environment *environment_new(struct lisp *l, size_t count, const varve_word *item) {
-  struct environment *e = varve_alloc_uninit(l->me, l->layout[ENVIRONMENT], sizeof *e + count * sizeof(varve_word));
-  if (VARVE_UNLIKELY(!e)) return out_of_memory(l), NULL;
-  for (size_t i = 0; i < count; ++i) varve_init(l->me, e, &e->item[i], item[i]);
-  return e;
-}
-
 /* The slot of a variable that may be some environments out. */
-static varve_word *outer_slot(struct environment **e, uint32_t at) {
+static varve_word *variable(struct environment **e, uint32_t at) {
   for (uint32_t levels = at >> 14; levels; --levels) *e = AS(environment, (*e)->outer);
   return &(*e)->item[at & OUTER(0, 0x3fff)];
-}
-
-static varve_word wrong_count(struct lisp *l, varve_word procedure, size_t least, bool more, size_t got) {
-  return fail(l, procedure, "expected %zu%s argument%s, got %zu:", least, more ? " or more" : "", least == 1 ? "" : "s",
-              got);
 }
 
 /* The arguments that are too many for (lambda (a . rest) ...): from the stack into a list. */
@@ -44,32 +31,28 @@ static bool gather(struct lisp *l, size_t count) {
   return true;
 }
 
-/* Make the environment of a call whose arguments are on top of the stack. */
+/* Make the environment of a call whose arguments are on top of the stack: rooted there, so no frame is needed. */
 static bool enter(struct lisp *l, size_t count) {
   const struct code *code = AS(code, AS(closure, l->sp[-1 - (ptrdiff_t)count])->code);
   if (VARVE_UNLIKELY(count != code->required || code->rest)) {
     if (count < code->required || !code->rest)
-      return wrong_count(l, l->sp[-1 - (ptrdiff_t)count], code->required, code->rest, count);
+      return fail(l, l->sp[-1 - (ptrdiff_t)count], "expected %u%s arguments, got %zu:", code->required,
+                  code->rest ? " or more" : "", count);
     size_t required = code->required;
     if (!gather(l, count - required)) return false; /* a safepoint: `code` is void from here */
     count = required + 1;
     code = AS(code, AS(closure, l->sp[-1 - (ptrdiff_t)count])->code);
   }
   if (VARVE_UNLIKELY(l->sp + code->stack > l->stack + STACK_WORDS - 64)) return fail(l, 0, "stack overflow");
-  varve_word *item = l->sp - count;
-  struct environment *e = environment_new(l, count, item);
-  if (!e) return false;
-  varve_init(l->me, e, &e->outer, AS(closure, item[-1])->environment);
-  item[0] = varve_tag(e, TAG_OBJECT);
-  l->sp = item + 1;
+  struct environment *e = varve_alloc_uninit(l->me, l->layout[ENVIRONMENT], sizeof *e + count * sizeof(varve_word));
+  if (VARVE_UNLIKELY(!e)) return out_of_memory(l);
+  varve_word *argument = l->sp - count;
+  varve_init(l->me, e, &e->outer, AS(closure, argument[-1])->environment);
+  for (size_t i = 0; i < count; ++i) varve_init(l->me, e, &e->item[i], argument[i]);
+  argument[0] = varve_tag(e, TAG_OBJECT);
+  l->sp = argument + 1;
   return true;
 }
-
-#define FIXNUMS() (is_fixnum(sp[-1]) && is_fixnum(sp[-2]))
-#define BINARY(condition, value) \
-  if (VARVE_UNLIKELY(!(condition))) goto slow; \
-  --sp, sp[-1] = (value); \
-  break
 
 /* Call what is on the stack below `count` arguments. 0: something was raised that no handler in here wanted. */
 static varve_word run(struct lisp *l, size_t count) {
@@ -77,9 +60,8 @@ static varve_word run(struct lisp *l, size_t count) {
   const struct code *code;
   const varve_word *constant;
   const uint32_t *ops;
-  const uint32_t controls = l->controls, handlers = l->handlers;
+  const uint32_t controls = l->controls;
   uint32_t pc = 0, word;
-  int64_t n;
   bool tail = true; /* the first call returns to C */
 
 call:
@@ -91,8 +73,8 @@ call:
     sp = l->sp, fp = sp - 1, pc = 0;
     LOAD();
   } else {
-    if (VARVE_UNLIKELY(!is(l, result, PRIMITIVE))) { fail(l, result, "not a procedure:"); goto raise; }
-    result = call_primitive(l, AS(primitive_object, result)->is, count);
+    if (VARVE_UNLIKELY(!is_primitive(result))) { fail(l, result, "not a procedure:"); goto raise; }
+    result = call_primitive(l, result, count);
     if (VARVE_UNLIKELY(!result)) goto raise;
     if (result == TAIL_CALL) {
       count = (size_t)(l->sp - sp) + count, sp = l->sp;
@@ -106,24 +88,18 @@ call:
     word = ops[pc++];
     switch ((enum op)(word & 0xff)) {
       case OP_CONSTANT: *sp++ = constant[word >> 8]; break;
-      case OP_LOCAL: *sp = AS(environment, *fp)->item[word >> 8]; goto pushed;
-      case OP_OUTER: {
+      case OP_LOCAL: {
         struct environment *e = AS(environment, *fp);
-        *sp = *outer_slot(&e, word >> 8);
-        goto pushed;
+        *sp++ = *variable(&e, word >> 8);
+        break;
       }
       case OP_GLOBAL:
         *sp = AS(symbol, constant[word >> 8])->value;
-        if (VARVE_LIKELY(*sp++ != UNBOUND)) break;
-        SAVE(), fail(l, constant[word >> 8], "unbound variable:");
-        goto raise;
-      pushed:
-        if (VARVE_LIKELY(*sp++ != UNBOUND)) break;
-        SAVE(), fail(l, 0, "a variable is used before it has a value");
-        goto raise;
+        if (VARVE_UNLIKELY(*sp++ == UNBOUND)) { SAVE(), fail(l, constant[word >> 8], "unbound variable:"); goto raise; }
+        break;
       case OP_SET_LOCAL: {
         struct environment *e = AS(environment, *fp);
-        varve_word *slot = outer_slot(&e, word >> 8);
+        varve_word *slot = variable(&e, word >> 8);
         varve_store(l->me, e, slot, sp[-1]); /* the environment may be old and the value new: never a plain store */
         sp[-1] = UNSPECIFIED;
         break;
@@ -135,23 +111,6 @@ call:
         sp[-1] = UNSPECIFIED;
         break;
       }
-      case OP_DEFINE:
-        SAVE();
-        if (!define_global(l, constant[word >> 8], sp[-1], ROLE_VARIABLE)) goto raise;
-        LOAD();
-        sp[-1] = constant[word >> 8];
-        break;
-      case OP_LET: {
-        SAVE();
-        struct environment *e = environment_new(l, word >> 8, sp - (word >> 8));
-        if (!e) goto raise;
-        varve_init(l->me, e, &e->outer, *fp);
-        *fp = varve_tag(e, TAG_OBJECT);
-        sp -= word >> 8;
-        LOAD();
-        break;
-      }
-      case OP_LEAVE: *fp = AS(environment, *fp)->outer; break;
       case OP_POP: --sp; break;
       case OP_JUMP: pc = word >> 8; break;
       case OP_JUMP_FALSE: if (*--sp == FALSE) pc = word >> 8; break;
@@ -172,87 +131,37 @@ call:
         break;
       case OP_CLOSURE:
         SAVE();
-        if (!(*sp = closure_new(l, constant[word >> 8], *fp))) goto raise;
-        ++sp;
-        LOAD();
-        break;
-      case OP_TRY:
-        *sp++ = *fp;
-        SAVE();
-        if (l->handlers == HANDLERS) { fail(l, 0, "stack overflow"); goto raise; }
-        l->handler[l->handlers++] = (struct handler){word >> 8, (uint32_t)(fp - l->stack),
-                                                        (uint32_t)(sp - l->stack), l->controls};
-        break;
-      case OP_END_TRY: --l->handlers, sp -= 2, sp[-1] = sp[1], pc = word >> 8; break;
-      case OP_CONS: {
-        SAVE();
-        struct pair *p = varve_alloc_uninit(l->me, l->layout[PAIR], sizeof *p);
-        if (VARVE_UNLIKELY(!p)) { out_of_memory(l); goto raise; }
-        varve_init(l->me, p, &p->car, sp[-2]);
-        varve_init(l->me, p, &p->cdr, sp[-1]);
-        --sp, sp[-1] = varve_tag(p, TAG_PAIR);
-        LOAD();
-        break;
-      }
-      case OP_CAR: if (!is_pair(sp[-1])) goto slow; sp[-1] = car(sp[-1]); break;
-      case OP_CDR: if (!is_pair(sp[-1])) goto slow; sp[-1] = cdr(sp[-1]); break;
-      case OP_NULL: sp[-1] = boolean(sp[-1] == NIL); break;
-      case OP_IS_PAIR: sp[-1] = boolean(is_pair(sp[-1])); break;
-      case OP_NOT: sp[-1] = boolean(sp[-1] == FALSE); break;
-      case OP_EQ: BINARY(true, boolean(sp[-1] == sp[0]));
-      case OP_ADD:
-        BINARY(FIXNUMS() && !__builtin_add_overflow((int64_t)sp[-2], (int64_t)sp[-1] - TAG_FIXNUM, &n), (varve_word)n);
-      case OP_SUBTRACT:
-        BINARY(FIXNUMS() && !__builtin_sub_overflow((int64_t)sp[-2], (int64_t)sp[-1] - TAG_FIXNUM, &n), (varve_word)n);
-      case OP_LESS: BINARY(FIXNUMS(), boolean((int64_t)sp[-1] < (int64_t)sp[0]));
-      case OP_GREATER: BINARY(FIXNUMS(), boolean((int64_t)sp[-1] > (int64_t)sp[0]));
-      case OP_EQUALS: BINARY(FIXNUMS(), boolean(sp[-1] == sp[0]));
-      case OP_VECTOR_REF:
-        BINARY(is_fixnum(sp[-1]) && is(l, sp[-2], VECTOR) && (uint64_t)fixnum_value(sp[-1]) < vector_length(sp[-2]),
-               AS(vector, sp[-1])->item[fixnum_value(sp[0])]);
-      slow: /* what a primitive does for other arguments is the primitive's matter */
-        SAVE();
-        count = (size_t)l->quick[word & 0xff]->op_arguments;
-        if (!(result = call_primitive(l, l->quick[word & 0xff], count))) goto raise;
-        sp -= count;
+        result = object_new(l, CLOSURE, sizeof(struct closure), constant[word >> 8], *fp);
+        if (!result) goto raise;
         *sp++ = result;
         LOAD();
         break;
-      default: __builtin_unreachable();
     }
-    continue;
-  raise: /* to the newest handler, if it is one of this run's: then all is as it was at its TRY */
-    l->who = NULL;
-    if (l->exiting || l->handlers == handlers) return l->sp = bottom, l->controls = controls, l->handlers = handlers, 0;
-    const struct handler *h = &l->handler[--l->handlers];
-    sp = l->stack + h->sp, fp = l->stack + h->fp, pc = h->pc, l->controls = h->control;
-    *fp = sp[-1], sp[-1] = l->root[ROOT_ERROR], l->root[ROOT_ERROR] = 0;
-    LOAD();
   }
+raise: /* nobody in this run handles it: a primitive that called the machine may, see p_try */
+  l->who = NULL;
+  return l->sp = bottom, l->controls = controls, 0;
 }
 
-static bool push_list(struct lisp *l, varve_word list, size_t *count) {
-  for (*count = 0; is_pair(list); list = cdr(list), ++*count) {
+static bool push(struct lisp *l, varve_word procedure, varve_word arguments, size_t *count) {
+  *l->sp++ = procedure;
+  for (*count = 0; is_pair(arguments); arguments = cdr(arguments), ++*count) {
     if (l->sp == l->stack + STACK_WORDS) return fail(l, 0, "stack overflow");
-    *l->sp++ = car(list);
+    *l->sp++ = car(arguments);
   }
   return true;
 }
 
 varve_word machine_call(struct lisp *l, varve_word procedure, varve_word arguments) {
-  varve_word *bottom = l->sp, result = 0;
+  varve_word *bottom = l->sp;
   size_t count;
-  *l->sp++ = procedure;
-  if (deeper(l)) {
-    if (push_list(l, arguments, &count)) result = run(l, count);
-    --l->depth;
-  }
-  return l->sp = bottom, result;
+  if (!deeper(l)) return 0;
+  varve_word result = push(l, procedure, arguments, &count) ? run(l, count) : 0;
+  return --l->depth, l->sp = bottom, result;
 }
 
 varve_word machine_tail_call(struct lisp *l, varve_word *argument, varve_word procedure, varve_word arguments) {
   size_t count;
-  argument[-1] = procedure;
-  l->sp = argument;
-  return push_list(l, arguments, &count) ? TAIL_CALL : 0;
+  l->sp = argument - 1;
+  return push(l, procedure, arguments, &count) ? TAIL_CALL : 0;
 }

@@ -3,27 +3,41 @@
 
 ; ---- definitions and macros ----------------------------------------------------------------------------------------
 
-(%define list (lambda items items))
+(%define 'list (%lambda items items))
+(%define 'not (%lambda (x) (if x #f #t)))
+(%define '%onto (%lambda (a b) (if (null? a) b (%onto (cdr a) (cons (car a) b)))))
+(%define 'reverse (%lambda (list) (%onto list '())))
+(%define '%append2 (%lambda (a b) (%onto (reverse a) b)))
+(%define '%map
+  (%lambda (f list done) (if (null? list) (reverse done) (%map f (cdr list) (cons (f (car list)) done)))))
 
-(%macro! 'defmacro
-  (lambda (head . body) (list '%macro! (list 'quote (car head)) (cons 'lambda (cons (cdr head) body)))))
+; The definitions that a body begins with are the variables of a procedure around the rest, which sets them in order.
+(%define '%definition? (%lambda (form) (if (pair? form) (eq? (car form) 'define) #f)))
+(%define '%name-and-value
+  (%lambda (head . rest)
+    (if (pair? head) (list (car head) (cons 'lambda (cons (cdr head) rest))) (cons head (if (pair? rest) rest '(#f))))))
+(%define '%body
+  (%lambda (forms names sets)
+    (if (if (pair? forms) (%definition? (car forms)) #f)
+        ((%lambda (d) (%body (cdr forms) (cons (car d) names) (cons (cons 'set! d) sets)))
+         (%apply %name-and-value (cdr (car forms))))
+        (if (null? names)
+            forms
+            (list (cons (cons '%lambda (cons names (%append2 (reverse sets) forms))) (%map not names '())))))))
 
-; (define (name . parameters) body ...) and (define name value)
+(%macro 'lambda (%lambda (parameters . body) (cons '%lambda (cons parameters (%body body '() '())))))
+(%macro 'defmacro
+  (%lambda (head . body) (list '%macro (list 'quote (car head)) (cons 'lambda (cons (cdr head) body)))))
+; (define (name . parameters) body ...) and (define name value); not first in a body, a global variable
 (defmacro (define head . rest)
-  (if (eq? (type-of head) 'pair)
-      (list '%define (car head) (cons 'lambda (cons (cdr head) rest)))
-      (if (null? rest) (list '%define head #f) (cons '%define (cons head rest)))))
+  ((lambda (d) (list '%define (list 'quote (car d)) (car (cdr d)))) (%apply %name-and-value (cons head rest))))
 
+(define (gensym) (%symbol "g"))
 (define (cadr x) (car (cdr x)))
 (define (cddr x) (cdr (cdr x)))
 (define (caar x) (car (car x)))
 (define (cdar x) (cdr (car x)))
 (define (caddr x) (car (cddr x)))
-
-(define (%append2 a b)
-  (%define turned (reverse a))
-  (%define loop (lambda (a b) (if (null? a) b (loop (cdr a) (cons (car a) b)))))
-  (loop turned b))
 
 ; Quasiquote, to any depth of lists and with one level of quoting.
 (define (%quasi x)
@@ -40,20 +54,16 @@
 
 ; ---- lists ---------------------------------------------------------------------------------------------------------
 
-(define (%let-names bindings) (if (null? bindings) '() (cons (caar bindings) (%let-names (cdr bindings)))))
-(define (%let-values bindings) (if (null? bindings) '() (cons (cadr (car bindings)) (%let-values (cdr bindings)))))
+(define (map1 f list) (%map f list '()))
 
 ; (let ((name value) ...) body ...) and (let name ((name value) ...) body ...)
 (defmacro (let first . rest)
   (if (eq? (type-of first) 'symbol)
-      `((%let () () (define ,first (lambda ,(%let-names (car rest)) ,@(cdr rest))) ,first) ,@(%let-values (car rest)))
-      `(%let ,(%let-names first) ,(%let-values first) ,@rest)))
+      `((letrec ((,first (lambda ,(map1 car (car rest)) ,@(cdr rest)))) ,first) ,@(map1 cadr (car rest)))
+      `((lambda ,(map1 car first) ,@rest) ,@(map1 cadr first))))
 (defmacro (letrec bindings . body)
-  `(%let () () ,@(map (lambda (b) (cons 'define b)) bindings) (%let () () ,@body)))
+  `((lambda () ,@(map1 (lambda (b) (cons 'define b)) bindings) ((lambda () ,@body)))))
 
-(define (map1 f list)
-  (let loop ((list list) (done '()))
-    (if (null? list) (reverse done) (loop (cdr list) (cons (f (car list)) done)))))
 (define (any f list) (if (null? list) #f (if (f (car list)) #t (any f (cdr list)))))
 (define (map f list . more)
   (if (null? more)
@@ -105,19 +115,19 @@
 ; ---- errors --------------------------------------------------------------------------------------------------------
 
 (define (error? x) (eq? (type-of x) 'condition))
-(define (error message . irritants) (raise (make-error message irritants)))
+(define (error message . irritants) (raise (%make-error message irritants)))
 
 ; (try (name handler ...) form ...): the value of the forms, or the handler's for what they raise.
-(defmacro (try handler . forms) `(%try (lambda (,(car handler)) ,@(cdr handler)) (begin ,@forms)))
+(defmacro (try handler . forms) `(%try (lambda (,(car handler)) ,@(cdr handler)) (lambda () ,@forms)))
 
 ; (guard (name clause ...) form ...): clauses as in cond; what none of them wants is raised again.
 (defmacro (guard spec . forms)
   (let ((name (car spec)))
-    `(%try (lambda (,name) (cond ,@(cdr spec) (else (raise ,name)))) (begin ,@forms))))
+    `(%try (lambda (,name) (cond ,@(cdr spec) (else (raise ,name)))) (lambda () ,@forms))))
 
 (defmacro (unwind-protect form . cleanup)
   (let ((g (gensym)) (e (gensym)))
-    `(let ((,g (%try (lambda (,e) ,@cleanup (raise ,e)) ,form))) ,@cleanup ,g)))
+    `(let ((,g (%try (lambda (,e) ,@cleanup (raise ,e)) (lambda () ,form)))) ,@cleanup ,g)))
 
 ; (catch tag form ...) is the value that a (throw tag value) in it throws, or that of the forms.
 (define (throw tag value) (raise (vector '%throw tag value)))
@@ -125,7 +135,7 @@
   (and (eq? (type-of x) 'vector) (= (vector-length x) 3) (eq? (vector-ref x 0) '%throw) (eq? (vector-ref x 1) tag)))
 (defmacro (catch tag . forms)
   (let ((g (gensym)) (e (gensym)))
-    `(let ((,g ,tag)) (%try (lambda (,e) (if (%thrown? ,e ,g) (vector-ref ,e 2) (raise ,e))) (begin ,@forms)))))
+    `(let ((,g ,tag)) (%try (lambda (,e) (if (%thrown? ,e ,g) (vector-ref ,e 2) (raise ,e))) (lambda () ,@forms)))))
 
 ; ---- more of the usual ---------------------------------------------------------------------------------------------
 
@@ -136,11 +146,13 @@
 (define (vector? x) (eq? (type-of x) 'vector))
 (define (char? x) (eq? (type-of x) 'character))
 (define (number? x) (eq? (type-of x) 'fixnum))
-(define (boolean? x) (eq? (type-of x) 'boolean))
+(define (boolean? x) (or (eq? x #t) (eq? x #f)))
 (define (table? x) (eq? (type-of x) 'table))
 (define (procedure? x) (if (memv (type-of x) '(closure primitive)) #t #f))
 (define (eof? x) (eq? x (read-from-string "")))
 (define eqv? eq?)
+(define (display x) (%print (if (string? x) x (->string x))))
+(define (write x) (%print (->string x #t)))
 (define (newline) (display "\n"))
 (define (print . items) (for-each display items) (newline))
 
@@ -197,12 +209,33 @@
     (let loop ((i 0) (list list))
       (if (null? list) s (begin (string-set! s i (car list)) (loop (+ i 1) (cdr list)))))))
 (define string=? equal?)
-(define (number->string n) (->string n))
-(define (write->string x) (->string x #t))
+(define (string<? a b)
+  (let loop ((i 0))
+    (cond ((= i (string-length b)) #f)
+          ((= i (string-length a)) #t)
+          ((eq? (string-ref a i) (string-ref b i)) (loop (+ i 1)))
+          (else (< (char->integer (string-ref a i)) (char->integer (string-ref b i)))))))
+(define number->string ->string)
+(define symbol->string ->string)
+(define (string->number s) (let ((x (try (e #f) (read-from-string s)))) (and (number? x) x)))
 
+(define (make-eq-table) (%make-table #f #f))
+(define (make-equal-table) (%make-table #t #f))
+(define (make-weak-table) (%make-table #f #t))
 (define (table-count table) (length (table->list table)))
 (define (table-keys table) (map1 car (table->list table)))
 (define (table-update! table key f default) (table-set! table key (f (table-ref table key default))))
 
+; What is to be done for an object is in a weak table, so it may refer to the object without keeping it alive. The entry
+; is still there when it runs, because the collector's queue keeps the object, its key, alive. The newest runs first.
+(define %finalizers (make-weak-table))
+(define (%finalizer object)
+  (let ((all (table-ref %finalizers object)))
+    (if (null? (cdr all)) (table-delete! %finalizers object) (table-set! %finalizers object (cdr all)))
+    ((car all) object)))
+(define (finalize object procedure)
+  (%finalize object %finalizer)
+  (table-set! %finalizers object (cons procedure (table-ref %finalizers object '()))))
+
 (define (gc-stats)
-  (map cons '(collections bytes-allocated bytes-in-use bytes-moved pause-total-ns pause-max-ns) (%gc-stats)))
+  (map cons '(collections bytes-in-use bytes-moved pause-max-ns) (%gc-stats)))

@@ -5,35 +5,33 @@
 
 #include "lisp.h"
 
-static void print_quoted(FILE *out, const struct string *s) {
-  fputc('"', out);
+static void print_string(FILE *out, const struct string *s, bool quoted) {
+  if (quoted) fputc('"', out);
   for (size_t i = 0; i < s->length; ++i) {
     char c = s->byte[i];
-    if (c == '\n') fputs("\\n", out);
-    else if (c == '\t') fputs("\\t", out);
-    else if (c == '"' || c == '\\') fprintf(out, "\\%c", c);
-    else fputc(c, out);
+    if (quoted && (c == '\n' || c == '\t')) fputs(c == '\n' ? "\\n" : "\\t", out);
+    else fprintf(out, quoted && (c == '"' || c == '\\') ? "\\%c" : "%c", c);
   }
-  fputc('"', out);
+  if (quoted) fputc('"', out);
 }
 
 static void print_immediate(FILE *out, varve_word w, bool quoted) {
   static const char *const names[] = {"()", "#f", "#t", "#<unspecified>", "#<eof>", "#<unbound>", "#<dead>"};
+  unsigned char c = character_value(w);
   if (is_fixnum(w)) fprintf(out, "%lld", (long long)fixnum_value(w));
+  else if (is_primitive(w)) fprintf(out, "#<primitive %s>", primitive_name(w));
   else if (!is_character(w)) fputs(names[w >> 8], out);
-  else if (!quoted) fputc(character_value(w), out);
-  else if (isgraph(character_value(w))) fprintf(out, "#\\%c", character_value(w));
-  else fputs(character_value(w) == ' ' ? "#\\space" : character_value(w) == '\t' ? "#\\tab" : "#\\newline", out);
+  else if (!quoted || isgraph(c)) fprintf(out, quoted ? "#\\%c" : "%c", c);
+  else fputs(c == ' ' ? "#\\space" : c == '\t' ? "#\\tab" : "#\\newline", out);
 }
 
 static void print_list(struct lisp *l, FILE *out, varve_word w, bool quoted) {
   varve_word hare = w; /* two steps ahead: meets us again in a circle */
-  const char *between = "(";
-  for (; is_pair(w); w = cdr(w), between = " ") {
+  for (const char *between = "("; is_pair(w); w = cdr(w), between = " ") {
     fputs(between, out);
     print(l, out, car(w), quoted);
     for (int i = 0; i < 2; ++i) hare = is_pair(hare) ? cdr(hare) : NIL;
-    if (hare != cdr(w) || !is_pair(hare)) continue;
+    if (!is_pair(hare) || hare != cdr(w)) continue;
     fputs(" ...)", out);
     return;
   }
@@ -41,62 +39,32 @@ static void print_list(struct lisp *l, FILE *out, varve_word w, bool quoted) {
   fputc(')', out);
 }
 
-static void print_vector(struct lisp *l, FILE *out, varve_word w, bool quoted) {
-  fputs("#(", out);
-  for (size_t i = 0; i < vector_length(w); ++i) {
-    if (i) fputc(' ', out);
-    print(l, out, AS(vector, w)->item[i], quoted);
-  }
-  fputc(')', out);
-}
-
 static void print_object(struct lisp *l, FILE *out, varve_word w, bool quoted) {
   if (is_pair(w)) {
     print_list(l, out, w, quoted);
   } else if (is(l, w, VECTOR)) {
-    print_vector(l, out, w, quoted);
+    fputs("#(", out);
+    for (size_t i = 0; i < vector_length(w); ++i)
+      fputs(i ? " " : "", out), print(l, out, AS(vector, w)->item[i], quoted);
+    fputc(')', out);
   } else if (is(l, w, SYMBOL)) {
-    fputs(AS(string, AS(symbol, w)->name)->byte, out);
+    print(l, out, AS(symbol, w)->name, false);
   } else if (is(l, w, STRING)) {
-    if (quoted) print_quoted(out, AS(string, w));
-    else fwrite(AS(string, w)->byte, 1, AS(string, w)->length, out);
+    print_string(out, AS(string, w), quoted);
+  } else if (is(l, w, CONDITION)) {
+    print(l, out, AS(condition, w)->message, false);
+    for (w = AS(condition, w)->irritants; is_pair(w); w = cdr(w)) fputc(' ', out), print(l, out, car(w), true);
   } else { /* the name of its type is the layout's */
     fprintf(out, "#<%s", varve_layout_name(l->heap, varve_object_layout(varve_untag(w))));
-    if (is(l, w, PRIMITIVE)) fprintf(out, " %s", AS(primitive_object, w)->is->name);
     if (is(l, w, CLOSURE)) fputc(' ', out), print(l, out, AS(code, AS(closure, w)->code)->name, false);
     fputc('>', out);
   }
 }
 
 void print(struct lisp *l, FILE *out, varve_word w, bool quoted) {
-  if (!is_pair(w) && (w & 7) != TAG_OBJECT) {
-    print_immediate(out, w, quoted);
-  } else if (l->depth >= DEPTH_MAX) {
-    fputs("...", out);
-  } else {
-    ++l->depth;
-    print_object(l, out, w, quoted);
-    --l->depth;
-  }
-}
-
-void print_error(struct lisp *l, FILE *out, varve_word error) {
-  if (!is(l, error, CONDITION)) {
-    fputs("raised: ", out);
-    print(l, out, error, true);
-    return;
-  }
-  print(l, out, AS(condition, error)->message, false);
-  for (varve_word w = AS(condition, error)->irritants; is_pair(w); w = cdr(w))
-    fputc(' ', out), print(l, out, car(w), true);
-}
-
-/* Writing may block, so it is done in native state; and the string is pinned, so its bytes stay where they are while
- * other threads collect. Without a pin they would have to be copied out first. */
-void print_bytes(struct lisp *l, FILE *out, varve_word string) {
-  VARVE_PINNED(held, l->me, string);
-  const struct string *s = AS(string, held.slot);
-  varve_native_enter(l->me);
-  fwrite(s->byte, 1, s->length, out);
-  varve_native_leave(l->me);
+  ++l->depth;
+  if (!is_reference(w)) print_immediate(out, w, quoted);
+  else if (l->depth > DEPTH_MAX) fputs("...", out);
+  else print_object(l, out, w, quoted);
+  --l->depth;
 }

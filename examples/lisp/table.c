@@ -12,35 +12,24 @@
 
 static struct entries *entries(varve_word table) { return AS(entries, AS(table, table)->entries); }
 static size_t capacity(varve_word table) {
+  if (!entries(table)) return 0;
   return (varve_object_bytes(&entries(table)->header) - sizeof(struct entries)) / sizeof(varve_ephemeron);
-}
-
-/* ---- equality and hashes --------------------------------------------------------------------------------------- */
-
-static bool equal_vectors(struct lisp *l, varve_word a, varve_word b) {
-  size_t length = vector_length(a), i = 0;
-  if (length != vector_length(b)) return false;
-  while (i < length && is_equal(l, AS(vector, a)->item[i], AS(vector, b)->item[i])) ++i;
-  return i == length;
 }
 
 /* What is nested more deeply than C's stack allows is not equal. No safepoint in here. */
 bool is_equal(struct lisp *l, varve_word a, varve_word b) {
-  for (; a != b && is_pair(a) && is_pair(b) && l->depth < DEPTH_MAX; a = cdr(a), b = cdr(b)) {
-    ++l->depth;
-    bool same = is_equal(l, car(a), car(b));
-    --l->depth;
-    if (!same) return false;
-  }
-  if (a == b) return true;
-  if (is(l, a, STRING) && is(l, b, STRING))
-    return AS(string, a)->length == AS(string, b)->length &&
-           !memcmp(AS(string, a)->byte, AS(string, b)->byte, AS(string, a)->length);
-  if (!is(l, a, VECTOR) || !is(l, b, VECTOR) || l->depth >= DEPTH_MAX) return false;
+  bool same = false;
+  if (l->depth >= DEPTH_MAX) return a == b;
   ++l->depth;
-  bool same = equal_vectors(l, a, b);
+  while (is_pair(a) && is_pair(b) && a != b && is_equal(l, car(a), car(b))) a = cdr(a), b = cdr(b);
+  if (is(l, a, STRING) && is(l, b, STRING))
+    same = AS(string, a)->length == AS(string, b)->length &&
+           !memcmp(AS(string, a)->byte, AS(string, b)->byte, AS(string, a)->length);
+  if (is(l, a, VECTOR) && is(l, b, VECTOR) && (same = vector_length(a) == vector_length(b)))
+    for (size_t i = 0; same && i < vector_length(a); ++i)
+      same = is_equal(l, AS(vector, a)->item[i], AS(vector, b)->item[i]);
   --l->depth;
-  return same;
+  return same || a == b;
 }
 
 static uint64_t mix(uint64_t h, uint64_t more) {
@@ -50,32 +39,26 @@ static uint64_t mix(uint64_t h, uint64_t more) {
 
 /* 0: no memory for the collector's table of hashes. Neither allocates in the heap nor moves anything. */
 static uint64_t hash_identity(struct lisp *l, varve_word key) {
-  return is_pair(key) || (key & 7) == TAG_OBJECT ? varve_identity_hash(l->me, varve_untag(key)) : mix(key, 1) | 1;
+  return is_reference(key) ? varve_identity_hash(l->me, varve_untag(key)) : mix(key, 1) | 1;
 }
 
-/* Of contents: strings, and the first few items of lists and vectors. */
+/* Of contents: strings, vectors' lengths, and the first few items of lists. */
 static uint64_t hash_equal(struct lisp *l, varve_word key, int budget) {
   uint64_t h = 1;
-  for (; is_pair(key) && budget > 0; key = cdr(key)) h = mix(h, hash_equal(l, car(key), budget /= 2));
-  if (budget <= 0) return h | 1;
-  if (is(l, key, STRING)) {
+  for (; is_pair(key) && budget; key = cdr(key)) h = mix(h, hash_equal(l, car(key), budget /= 2));
+  if (is(l, key, STRING))
     for (size_t i = 0; i < AS(string, key)->length; ++i) h = mix(h, (unsigned char)AS(string, key)->byte[i]);
-  } else if (is(l, key, VECTOR)) {
-    for (size_t i = 0; i < vector_length(key) && budget > 0; ++i)
-      h = mix(h, hash_equal(l, AS(vector, key)->item[i], budget /= 2));
-  } else {
-    h = mix(h, hash_identity(l, key));
-  }
+  else if (is(l, key, VECTOR)) h = mix(h, vector_length(key));
+  else if (!is_pair(key)) h = mix(h, hash_identity(l, key));
   return h | 1;
 }
 
-/* ---- search ---------------------------------------------------------------------------------------------------- */
-
-/* The entry of a key, or a free one for it; NULL: out of memory. There is always a free one. */
+/* The entry of a key, or a free one for it; NULL: out of memory, or no entries. There is always a free one. */
 static varve_ephemeron *find(struct lisp *l, varve_word table, varve_word key) {
   bool equal = AS(table, table)->equal;
   uint64_t hash = equal ? hash_equal(l, key, 32) : hash_identity(l, key);
   if (!hash) return out_of_memory(l), NULL;
+  if (!entries(table)) return NULL;
   varve_ephemeron *entry = entries(table)->entry, *free = NULL;
   size_t mask = capacity(table) - 1, i = hash & mask;
   for (; entry[i].key; i = (i + 1) & mask) {
@@ -92,16 +75,10 @@ varve_word table_get(struct lisp *l, varve_word table, varve_word key) {
   return entry && taken(entry) ? entry->value : 0;
 }
 
-/* ---- change ---------------------------------------------------------------------------------------------------- */
-
+/* The entries come with the first key. */
 varve_word table_new(struct lisp *l, bool equal, bool weak) {
-  VARVE_FRAME(f, l->me, entries);
-  struct entries *e = allocate(l, weak ? WEAK_ENTRIES : ENTRIES, sizeof *e + 8 * sizeof *e->entry);
-  if (!e) return 0;
-  f.entries = varve_tag(e, TAG_OBJECT);
   struct table *t = allocate(l, TABLE, sizeof *t);
   if (!t) return 0;
-  varve_init(l->me, t, &t->entries, f.entries);
   t->equal = equal, t->weak = weak;
   return varve_tag(t, TAG_OBJECT);
 }
@@ -129,7 +106,7 @@ static bool make_room(struct lisp *l, varve_word table) {
   struct table *t = AS(table, f.table);
   varve_store(l->me, t, &t->entries, varve_tag(e, TAG_OBJECT));
   t->used = 0;
-  for (size_t i = 0; i < size; ++i) { /* no safepoint here, so addresses hold */
+  for (size_t i = 0; i < size; ++i) { /* no safepoint from here, so addresses hold */
     varve_ephemeron *entry = &AS(entries, f.old)->entry[i];
     if (taken(entry) && !put_in_room(l, f.table, entry->key, entry->value)) return false;
   }

@@ -27,7 +27,6 @@ check '(try (e 1) (exit 3))' 3 '' ''
 check '(finalize (list 1) (lambda (x) (exit 5)))(gc)(display 1)' 5 '' ''
 check '(raise (list 1 2))' 1 '' 'in.lisp:1: raised: (1 2)'
 check '(finalize (list 1) (lambda (x) (car 5)))(gc)(display 1)' 0 1 'in a finalizer: car: expected a pair, got 5'
-check '(display (read)) (a "b")\n(display (read-line))\n(display (read-line))rest\n' 0 '(a b)rest' ''
 count=$((count + 2))
 [ "$(echo '(display (+ 1 2))' | "$lisp")" = 3 ] || { wrong=$((wrong + 1)); echo "WRONG: standard input"; }
 "$lisp" "$directory/none" 2>"$directory/err"

@@ -71,7 +71,7 @@
 (let ((x (list 'own))) (finalize x (lambda (y) (note (eq? x y)))) 'done)
 (gc)
 (check log '(#t))
-(check-error (finalize 5 car) "finalize: expected an object, got 5")
+(check-error (finalize 5 car) "%finalize: expected an object, got 5")
 
 (define largest 1152921504606846975)
 ; memory runs out: an error as any other, and after it there is memory again. The test sets heap-max.
