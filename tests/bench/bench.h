@@ -80,6 +80,8 @@ uint64_t cpu_ns(void); /* of the calling thread; a system call, so for milliseco
 unsigned machine_cores(void);
 int machine_core(void); /* that the calling thread is on */
 void machine_leave_core(int core); /* the calling thread stays on the others, if there are any */
+void machine_stay(void); /* it stays on this one, */
+void machine_roam(void); /* and no more */
 size_t machine_l2_bytes(void);
 void machine_print(const struct bench *bench);
 /* Populated memory, huge pages by advice, kept from call to call: slot is one of these. */

@@ -45,6 +45,19 @@ void machine_leave_core(int core) {
   sched_setaffinity(0, sizeof set, &set);
 }
 
+static cpu_set_t roamed;
+
+void machine_stay(void) {
+  cpu_set_t here;
+  int core = machine_core();
+  CPU_ZERO(&here);
+  if (core < 0 || sched_getaffinity(0, sizeof roamed, &roamed) != 0) return;
+  CPU_SET((unsigned)core, &here);
+  sched_setaffinity(0, sizeof here, &here);
+}
+
+void machine_roam(void) { sched_setaffinity(0, sizeof roamed, &roamed); }
+
 size_t machine_l2_bytes(void) {
   long bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
   return bytes >= 1 << 18 ? (size_t)bytes : (size_t)1 << 18;
