@@ -5,9 +5,9 @@
  *        [--shrink] [--print] [--json]
  *
  * @test quick   quick --seeds 15 --length 400
- * @test lone    model --seed 1000 --threads 1 --seconds 12
- * @test threads model --seed 2000 --threads 3 --seconds 12
- * @test long    model --seed 3000 --length 8000 --seconds 15
+ * @test lone    model --seed 1000 --threads 1 --seconds 6
+ * @test threads model --seed 2000 --threads 3 --seconds 6
+ * @test long    long --seed 3000 --length 5000 --seconds 8
  *
  * --save writes the program to a file. --shrink looks, for a program that fails, for the shortest that still does,
  * prints its operations and saves it; --print prints the operations of each program. Exit status: 0 when all is well; a

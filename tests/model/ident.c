@@ -12,11 +12,11 @@
  * @test quick    quick --steps 1500
  * @test flat     quick --steps 1000 --options ages=0
  * @test lone     quick --steps 1000 --threads 1 --options workers=1
- * @test young    long --steps 5000 --options stress=200
- * @test stress   long --steps 1000 --options stress=5
- * @test segments long --steps 2500 --options mark-segments=4,stress=100,workers=4
- * @test help     long --steps 3500 --options mutators-help=1,workers=3,stress=100
- * @test still    long --steps 4000 --options move-everything=0,stress=100
+ * @test young    long --steps 3000 --options stress=200
+ * @test stress   long --steps 700 --options stress=5
+ * @test segments long --steps 1500 --options mark-segments=4,stress=100,workers=4
+ * @test help     long --steps 2000 --options mutators-help=1,workers=3,stress=100
+ * @test still    long --steps 2500 --options move-everything=0,stress=100
  */
 #include <pthread.h>
 #include <stdio.h>

@@ -5,11 +5,11 @@
  * @test stress quick --ops 4000 --seed 2 --options stress=100
  * @test every timeout=300 --threads 1 --ops 3000 --seed 3 --options stress=1
  * @test young quick --ops 6000 --seed 4 --options move-everything=0,stress=60
- * @test old timeout=300 --threads 3 --ops 60000 --seed 5 --workers 3 --options move-everything=0,stress=1000
- * @test overflow timeout=300 --ops 40000 --seed 6 --workers 4 --options mark-segments=1
- * @test ageless timeout=300 --ops 40000 --seed 7 --options ages=0
+ * @test old timeout=300 --threads 3 --ops 20000 --seed 5 --workers 3 --options move-everything=0,stress=1000
+ * @test overflow timeout=300 --ops 15000 --seed 6 --workers 4 --options mark-segments=1
+ * @test ageless timeout=300 --ops 15000 --seed 7 --options ages=0
  * @test wide16 quick --ops 6000 --seed 8 --options granule=16,narrow-tag-bits=0,narrow-tags=1
- * @test full timeout=300 --threads 1 --ops 40000 --seed 9 --heap 12m
+ * @test full timeout=300 --threads 1 --ops 15000 --seed 9 --heap 12m
  *
  *   narrow [--seed S] [--ops N] [--threads T] [--workers W] [--heap SIZE] [--options "a=1,b=2"]
  *
