@@ -109,7 +109,9 @@ static void poison_holes(struct varve_heap *heap, uint64_t base, const uint64_t 
 static void offer_holes(struct varve_heap *heap, uint32_t block) {
   uint32_t room = VARVE__BLOCK_WORDS - heap->space.blocks[block].live;
   if (room < HOLES_WORTH || heap->ages.freezes) return;
-  heap->space.holes[block / VARVE__REGION_BLOCKS] |= UINT64_C(1) << block % VARVE__REGION_BLOCKS;
+  uint32_t region = block / VARVE__REGION_BLOCKS;
+  heap->space.holes[region] |= UINT64_C(1) << block % VARVE__REGION_BLOCKS;
+  if (heap->space.hole_end <= region) heap->space.hole_end = region + 1;
   heap->hole_words += room;
 }
 

@@ -261,7 +261,7 @@ uint32_t varve__space_take_block(struct varve_space *space, unsigned node) {
 
 uint32_t varve__space_take_holes(struct varve_space *space) {
   uint32_t region = atomic_load_explicit(&space->hole_cursor, memory_order_relaxed);
-  for (; region < space->region_high; ++region) {
+  for (; region < space->hole_end; ++region) {
     uint64_t bits = __atomic_load_n(&space->holes[region], __ATOMIC_RELAXED);
     while (bits)
       if (__atomic_compare_exchange_n(&space->holes[region], &bits, bits & (bits - 1), true, __ATOMIC_RELAXED,
@@ -273,7 +273,8 @@ uint32_t varve__space_take_holes(struct varve_space *space) {
 }
 
 void varve__space_forget_holes(struct varve_space *space) {
-  memset(space->holes, 0, space->region_high * sizeof *space->holes);
+  memset(space->holes, 0, space->hole_end * sizeof *space->holes);
+  space->hole_end = 0;
   atomic_store_explicit(&space->hole_cursor, 0, memory_order_relaxed);
 }
 

@@ -155,7 +155,8 @@ struct varve_space {
   _Atomic uint32_t commits;     /* regions ever committed, each time anew */
   _Atomic uint64_t used_blocks;   /* blocks in use: owned or holding objects, 64 for a MEDIUM region */
   _Atomic int64_t budget_blocks;  /* blocks that may still be taken before the next collection */
-  _Atomic uint32_t hole_cursor;     /* regions before it have no bit in holes */
+  _Atomic uint32_t hole_cursor;     /* regions before it have no bit in holes, */
+  uint32_t hole_end;                /* nor have those from here on; changes in pauses only */
   _Atomic uint64_t refilled_bytes;  /* ever: holes of blocks that stay, allocated into */
   _Atomic uint64_t allocated_bytes; /* ever: blocks opened, mediums, large runs; for statistics */
   _Atomic uint32_t next_age;
