@@ -13,6 +13,9 @@
  * A round begins with a full collection, outside the section; collecting threads then sleep, unless they spin for long.
  * The section is what all mutators do until the last is done. Page faults are those of the process. Between collections
  * there are none; a collection may now and then reach a page of its tables for the first time.
+ *
+ * Two mutators may meet at the lock that one opens a region under. If its holder loses its core meanwhile, the other one
+ * sleeps: a few times in all rounds at most, where a call made for each region would be seen hundreds of times.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -41,6 +44,7 @@ struct result {
 };
 
 #define FAULTS_OF_COLLECTIONS 8 /* in all rounds */
+#define FUTEXES_OF_LOST_CORES 9 /* likewise: to sleep, to wake, and to wake again are three */
 
 static struct plan plan = {.warm = 3, .rounds = 3, .mutators = 1, .workers = 1};
 static struct team team;
@@ -213,15 +217,27 @@ static void run_scene(const struct scene *scene) {
 
 static bool allowed(int number) { return plan.allow && number == guard_number(plan.allow); }
 
+/* Calls of this number that only a lost core explains. */
+static uint64_t unlucky(int number) {
+  uint64_t count = result.calls[0][number];
+  if (number != guard_number("futex") || plan.mutators < 2 || plan.caught) return 0;
+  return count <= FUTEXES_OF_LOST_CORES ? count : 0;
+}
+
 static bool forbidden_call(void) {
   for (int number = 0; number < GUARD_NUMBERS; ++number)
-    if (result.calls[0][number] + result.calls[1][number] && !allowed(number)) return true;
+    if (result.calls[0][number] + result.calls[1][number] > unlucky(number) && !allowed(number)) return true;
   return false;
+}
+
+/* The guard's own handler may touch a page when it first looks at a stack. */
+static uint64_t faults_allowed(const struct scene *scene) {
+  return (scene->collections ? FAULTS_OF_COLLECTIONS : 0) + (unlucky(guard_number("futex")) ? 1 : 0);
 }
 
 static const char *complaint(const struct scene *scene) {
   if (forbidden_call()) return "system calls";
-  if (faults_count && result.faults > (scene->collections ? FAULTS_OF_COLLECTIONS : 0)) return "page faults";
+  if (faults_count && result.faults > faults_allowed(scene)) return "page faults";
   if (!scene->collections && result.collections) return "a collection came";
   if (result.collections < scene->collections * plan.rounds) return "too few collections";
   if (result.barriers < scene->barriers * plan.mutators) return "the library was not called for first stores";
