@@ -132,14 +132,16 @@ static void plan_groups(struct varve_heap *heap, enum varve_urgency urgency) {
   varve__workers_run(heap, varve__plan_target_worker);
 }
 
+/* What shall never move again is packed as in an emergency: a block of it in each region would leave none free. */
 static void plan(struct varve_heap *heap, bool emergency) {
+  bool pack = emergency || heap->ages.freezes;
   varve__plan_begin(heap);
   varve__workers_run(heap, varve__plan_count_worker);
   varve__plan_large_sweep(heap);
   varve__pins_hold(heap);
-  plan_groups(heap, emergency ? PLAN_EMERGENCY : PLAN_USUAL);
-  if (!emergency && heap->plan->group_count && !varve__plan_pays(heap)) varve__plan_drop(heap);
-  if (!emergency && !space_is_partial(&heap->space) && !varve__plan_is_enough(heap)) {
+  plan_groups(heap, pack ? PLAN_EMERGENCY : PLAN_USUAL);
+  if (!pack && heap->plan->group_count && !varve__plan_pays(heap)) varve__plan_drop(heap);
+  if (!pack && !space_is_partial(&heap->space) && !varve__plan_is_enough(heap)) {
     varve__plan_undo(heap);
     plan_groups(heap, PLAN_EMERGENCY);
   }
@@ -148,7 +150,7 @@ static void plan(struct varve_heap *heap, bool emergency) {
     plan_groups(heap, PLAN_ACROSS_NODES);
   }
   heap->satisfied = varve__plan_is_enough(heap);
-  heap->current.emergency = heap->plan->emergency;
+  heap->current.emergency = heap->plan->emergency && !heap->ages.freezes;
 }
 
 /* When nothing moves there is nothing to fix. */

@@ -88,7 +88,8 @@ VARVE_API varve_status varve_collect_newest(varve_mutator *mutator);
 
 /** Run a full collection; what it finds alive is immortal: no later collection marks, moves or frees it, or looks at it
  * unless it was written to. For what a program builds once, at its start: full collections then cost what was made
- * since. It may be written to like everything else; what only an immortal object refers to stays alive with it, also
+ * since. It is packed tightly first; what is pinned just then stays where it is for ever, so unpin before what you can.
+ * It may be written to like everything else; what only an immortal object refers to stays alive with it, also
  * when nobody refers to that any more. Weak slots and ephemerons of immortal objects are cleared like others, when what
  * they refer to is not immortal and dies. Finalizers of immortal objects are never queued.
  *

@@ -69,6 +69,28 @@ static void they_stay_and_cost_nothing(void **state) {
   api_close(&api);
 }
 
+/* Blocks that a usual collection would leave as they are, with one object in sixteen dead: nothing of that is kept. */
+static void they_are_packed(void **state) {
+  enum { PAIRS = 40000 };
+  struct api api;
+  (void)state;
+  api_open(&api, STILL ",dense=87");
+  {
+    VARVE_FRAME(f, api.me, array);
+    f.array = varve_tag(varve_alloc(api.me, api.array, 8 + PAIRS * 8), 0);
+    for (unsigned i = 0; i < PAIRS; ++i) {
+      varve_word pair = api_pair(&api, i, NULL, NULL), *words = (varve_word *)varve_untag(f.array);
+      varve_store(api.me, words, &words[1 + i], i % 16 ? pair : 0);
+    }
+    freeze(&api);
+    uint64_t blocks = atomic_load(&api.heap->space.used_blocks);
+    uint64_t pairs = PAIRS / 16 * 15 * sizeof(struct pair), array = 8 + PAIRS * 8;
+    assert_int_equal(immortal_bytes(&api), pairs + array);
+    assert_in_range(blocks, 1, pairs / VARVE__BLOCK_BYTES + array / VARVE__BLOCK_BYTES + 3);
+  }
+  api_close(&api);
+}
+
 /* Holders of every size, written to once; what they refer to is found again after many collections, and is garbage
  * when it was overwritten. */
 static void what_is_written_into_them_stays(const char *options) {
@@ -211,6 +233,7 @@ static void without_ages_it_is_refused(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(they_stay_and_cost_nothing),     cmocka_unit_test(writes_are_remembered),
+      cmocka_unit_test(they_are_packed),
       cmocka_unit_test(writes_are_remembered_asleep),   cmocka_unit_test(without_memory_they_become_old),
       cmocka_unit_test(emergencies_go_round_them),      cmocka_unit_test(without_ages_it_is_refused),
   };
