@@ -5,11 +5,11 @@
  *            workers are idle, they collect what is listed, with no marking going on, as many as fill half of the pool,
  *            and marking goes on from those. Every object is scanned once, and each round scans at least one: complete
  *            with any pool. No header is read when an object is deferred, nor, unless a list was too short, when it is
- *            collected.
+ *            collected. tests/spin/overflow.pml is the model of it.
  * Idle       A worker adds itself to `idle` only with rings, stack and deque empty and no root task left. Seeing
  *            another's deque non-empty, it takes itself off `idle` BEFORE it tries to steal. So idle == active means
  *            that no entry exists anywhere: only running workers have private entries, and a worker's deque is filled
- *            by that worker only and empty when it goes idle. That state is stable.
+ *            by that worker only and empty when it goes idle. That state is stable. tests/spin/termination.pml.
  * Needs      world stopped, TLABs retired, bitmaps of the range zero.   Leaves  M1: of the range, bits of exactly the
  *            objects that roots, remembered objects and each other reach; marking ends at older objects, which are
  *            marked.
