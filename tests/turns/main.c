@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* main.c -- the programs of tests/fuzz, by turns. A seed makes the program, the machine and the turns; each runs in a
- * process of its own.
+/* main.c -- the programs of tests/fuzz, or crowds (crowd.c), by turns. A seed makes the program, the machine and the turns;
+ * each runs in a process of its own.
  *
- *   turns [--seed S] [--seeds N] [--seconds T] [--program P] [--length OPS] [--threads T] [--mode uniform|priority]
+ *   turns [--crowd] [--seed S] [--seeds N] [--seconds T] [--program P] [--length OPS] [--threads T] [--mode uniform|priority]
  *         [--period POINTS] [--spurious POINTS] [--most POINTS] [--options LIST] [--print] [--trace] [--expect-failure]
  *
  * --program: this one, whatever the seed of the turns. --print: a line for each seed, with the hash of all points.
@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "../fuzz/world.h"
+#include "crowd.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 #define PROCESSOR_SECONDS 60u /* for one seed */
@@ -36,7 +37,7 @@ struct wish {
   uint32_t period, spurious;
   int mode; /* -1: the seed says */
   const char *options;
-  bool has_program, print, trace, expects_failure;
+  bool crowd, has_program, print, trace, expects_failure;
 };
 
 /** What a seed has become. */
@@ -80,17 +81,23 @@ static void quiet(void) {
   if (!freopen("/dev/null", "w", stderr)) _exit(3);
 }
 
-static _Noreturn void run_here(const struct wish *wish, uint64_t seed, struct turns_record *record) {
-  struct setting setting = set_up(wish, seed);
+static void run_random_program(const struct wish *wish, const struct setting *setting, uint64_t seed) {
   struct counts counts = {0};
-  struct rlimit most = {PROCESSOR_SECONDS, PROCESSOR_SECONDS};
   size_t length = FUZZ_HEAD + wish->length * FUZZ_OP_BYTES;
   uint8_t *bytes = malloc(length);
-  program_random(setting.program, setting.threads, bytes, length);
+  program_random(setting->program, setting->threads, bytes, length);
+  run_program(&(struct program){bytes, length}, setting->options, seed, &counts);
+  free(bytes);
+}
+
+static _Noreturn void run_here(const struct wish *wish, uint64_t seed, struct turns_record *record) {
+  struct setting setting = set_up(wish, seed);
+  struct rlimit most = {PROCESSOR_SECONDS, PROCESSOR_SECONDS};
   setenv("HWLOC_SYNTHETIC", setting.machine, 1);
   setrlimit(RLIMIT_CPU, &most);
   turns_begin(&setting.choice, record);
-  run_program(&(struct program){bytes, length}, setting.options, seed, &counts);
+  if (wish->crowd) run_crowd(setting.program, setting.threads, setting.options);
+  else run_random_program(wish, &setting, seed);
   turns_end();
   fflush(NULL);
   _exit(0);
@@ -152,7 +159,8 @@ static int run_all(const struct wish *wish, struct turns_record *record) {
 }
 
 static bool read_flag(struct wish *wish, const char *name) {
-  if (!strcmp(name, "--print")) wish->print = true;
+  if (!strcmp(name, "--crowd")) wish->crowd = true;
+  else if (!strcmp(name, "--print")) wish->print = true;
   else if (!strcmp(name, "--trace")) wish->trace = true;
   else if (!strcmp(name, "--expect-failure")) wish->expects_failure = true;
   else return false;
