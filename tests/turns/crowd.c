@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* crowd.c -- mutators that attach, allocate, trade trees, collect all at once, poll, sleep in native state and
- * detach; and one that collects when it is asked. Who has asked does nothing but poll until that is done, so if a stop is
- * not noticed the run has no end.
+/* crowd.c -- mutators that attach, allocate, trade trees, collect all at once, poll, wait in native state and
+ * detach; and one that collects when it is asked. Who has asked does nothing but poll, or nothing at all, until that is
+ * done, so if a stop is not noticed, or an arrival, the run has no end.
  *
- * A tree is known by its shape: each node says how deep it is. It is large enough for workers to steal from
- * each other, and for a small mark stack to overflow. */
+ * A tree is known by its shape: each node says how deep it is. Bundles of small trees are wide enough for workers to
+ * steal from each other, and for a small mark stack to overflow. Tables of ephemerons wait in words that all share, for keys that
+ * are nodes of trees; so one worker may find a table while another finds its keys. */
 #include "crowd.h"
 
 #include <inttypes.h>
@@ -21,6 +22,8 @@
 #define EXCHANGE 3u
 #define ROUNDS 8u
 #define DEPTH_MAX 7u
+#define ENTRIES 6u
+#define BUNDLE 200u
 
 struct node {
   varve_object header;
@@ -28,11 +31,22 @@ struct node {
   varve_word left, right;
 };
 
+struct table {
+  varve_object header;
+  uint64_t library;
+  varve_ephemeron entry[ENTRIES]; /* values are nodes without branches */
+};
+
+struct bundle {
+  varve_object header;
+  varve_word tree[BUNDLE];
+};
+
 struct crowd {
   varve_heap *heap;
-  varve_layout node;
+  varve_layout node, table, bundle;
   varve_refs *slab;
-  varve_word *exchange[EXCHANGE];
+  varve_word *exchange[EXCHANGE], *tables[EXCHANGE];
   uint64_t seed;
   _Atomic uint32_t asked, served, here;
 };
@@ -88,6 +102,57 @@ static void graft(struct actor *actor, varve_word *tree) {
   varve_store(actor->mutator, node, random_one_in(&actor->random, 2) ? &node->left : &node->right, f.branch);
 }
 
+/* ---- bundles ---- */
+
+static void check_bundle(const struct actor *actor, varve_word word) {
+  const struct bundle *bundle = (const struct bundle *)varve_untag(word);
+  for (unsigned i = 0; word && i < BUNDLE; ++i) {
+    if (!varve_load(&bundle->tree[i])) fail(actor, "a bundle with a hole");
+    check(actor, varve_load(&bundle->tree[i]), i % 3);
+  }
+}
+
+static varve_word tie(struct actor *actor) {
+  VARVE_FRAME(f, actor->mutator, bundle, tree);
+  f.bundle = varve_tag(varve_alloc(actor->mutator, actor->crowd->bundle, sizeof(struct bundle)), 0);
+  for (unsigned i = 0; i < BUNDLE; ++i) {
+    f.tree = grow(actor, i % 3);
+    struct bundle *bundle = (struct bundle *)varve_untag(f.bundle);
+    varve_store(actor->mutator, bundle, &bundle->tree[i], f.tree);
+  }
+  return f.bundle;
+}
+
+/* ---- tables ---- */
+
+static void check_table(const struct actor *actor, varve_word word) {
+  const struct table *table = (const struct table *)varve_untag(word);
+  for (unsigned i = 0; word && i < ENTRIES; ++i) {
+    varve_word key = varve_load(&table->entry[i].key), value = varve_load(&table->entry[i].value);
+    if (!key != !value) fail(actor, "half of an entry");
+    if (key && ((struct node *)varve_untag(key))->depth > DEPTH_MAX) fail(actor, "a key that is no node");
+    if (value) check(actor, value, 0);
+  }
+}
+
+/* Keys are nodes on a way down; the new table goes to a shared word, and the one that was there is looked at. */
+static void tabulate(struct actor *actor, const varve_word *tree) {
+  struct crowd *crowd = actor->crowd;
+  varve_word *slot = crowd->tables[random_below(&actor->random, EXCHANGE)];
+  VARVE_FRAME(f, actor->mutator, table, key, value);
+  f.table = varve_tag(varve_alloc(actor->mutator, crowd->table, sizeof(struct table)), 0);
+  f.key = *tree;
+  for (unsigned i = 0; i < ENTRIES && f.key; ++i) {
+    f.value = grow(actor, 0);
+    struct table *table = (struct table *)varve_untag(f.table);
+    const struct node *node = (const struct node *)varve_untag(f.key);
+    varve_store(actor->mutator, table, &table->entry[i].key, f.key);
+    varve_store(actor->mutator, table, &table->entry[i].value, f.value);
+    f.key = varve_load(random_one_in(&actor->random, 2) ? &node->left : &node->right);
+  }
+  check_table(actor, varve_ref_exchange(actor->mutator, crowd->slab, slot, f.table));
+}
+
 /* ---- what they do ---- */
 
 static void attach(struct actor *actor) {
@@ -95,6 +160,15 @@ static void attach(struct actor *actor) {
 }
 
 static void detach(struct actor *actor) { require(actor, varve_detach(actor->mutator), "detach"); }
+
+/* Stopped for as long as a collection that it has asked for takes: who stops the world must not wait for it. */
+static void ask_and_be_native(struct actor *actor) {
+  struct crowd *crowd = actor->crowd;
+  uint32_t ticket = atomic_fetch_add(&crowd->asked, 1) + 1;
+  require(actor, varve_native_enter(actor->mutator), "native enter");
+  while (atomic_load(&crowd->served) < ticket) turns_pause(__FILE__, __LINE__);
+  require(actor, varve_native_leave(actor->mutator), "native leave");
+}
 
 static void be_native(struct actor *actor) {
   require(actor, varve_native_enter(actor->mutator), "native enter");
@@ -115,8 +189,8 @@ static void trade(struct actor *actor, varve_word *tree) {
   *tree = varve_ref_exchange(actor->mutator, actor->crowd->slab, slot, *tree);
 }
 
-static void act(struct actor *actor, varve_word *tree) {
-  switch (random_below(&actor->random, 8)) {
+static void act(struct actor *actor, varve_word *tree, varve_word *bundle) {
+  switch (random_below(&actor->random, 11)) {
     case 0: *tree = grow(actor, (unsigned)random_below(&actor->random, DEPTH_MAX + 1)); break;
     case 1: ask(actor); break;
     case 2: be_native(actor); break;
@@ -124,14 +198,20 @@ static void act(struct actor *actor, varve_word *tree) {
     case 4: require(actor, varve_collect_newest(actor->mutator), "collect the newest"); break;
     case 5: trade(actor, tree); break;
     case 6: graft(actor, tree); break;
+    case 7: tabulate(actor, tree); break;
+    case 8: ask_and_be_native(actor); break;
+    case 9: *bundle = tie(actor); break;
     default: varve_poll(actor->mutator); break;
   }
   check(actor, *tree, UINT64_MAX);
+  check_bundle(actor, *bundle);
 }
 
+/* In the end all collect, and nobody comes who would wake one that has been left behind. */
 static void live(struct actor *actor) {
-  VARVE_FRAME(f, actor->mutator, tree);
-  for (uint64_t i = random_below(&actor->random, ROUNDS); i; --i) act(actor, &f.tree);
+  VARVE_FRAME(f, actor->mutator, tree, bundle);
+  for (uint64_t i = random_below(&actor->random, ROUNDS); i; --i) act(actor, &f.tree, &f.bundle);
+  require(actor, varve_collect(actor->mutator), "collect");
 }
 
 static void *actor_main(void *argument) {
@@ -175,13 +255,17 @@ static void open_heap(struct crowd *crowd, const char *more_options) {
   varve_error error = {0};
   varve_layout_desc desc = {.name = "node", .kind = VARVE_LAYOUT_OFFSETS, .offset_count = 2,
                             .offsets = (const uint32_t[]){offsetof(struct node, left), offsetof(struct node, right)}};
+  varve_layout_desc table = {.name = "table", .kind = VARVE_LAYOUT_EPHEMERONS};
+  varve_layout_desc bundle = {.name = "bundle", .kind = VARVE_LAYOUT_REF_ARRAY};
   snprintf(text, sizeof text, "heap-max=16m,heap-initial=2m,workers=3,parallel-min=0,poison=1,log=0%s",
            rows[random_below(&random, sizeof rows / sizeof *rows)]);
   varve_options_init(&options);
   if (varve_options_parse(&options, text, &error) != VARVE_OK ||
       varve_options_parse(&options, more_options, &error) != VARVE_OK ||
       varve_heap_create(&options, &crowd->heap, &error) != VARVE_OK ||
-      varve_layout_register(crowd->heap, &desc, &crowd->node, &error) != VARVE_OK) {
+      varve_layout_register(crowd->heap, &desc, &crowd->node, &error) != VARVE_OK ||
+      varve_layout_register(crowd->heap, &bundle, &crowd->bundle, &error) != VARVE_OK ||
+      varve_layout_register(crowd->heap, &table, &crowd->table, &error) != VARVE_OK) {
     fprintf(stderr, "crowd: %s\n", error.detail);
     exit(2);
   }
@@ -193,8 +277,11 @@ static void open_exchange(struct actor *actor) {
   attach(actor);
   crowd->slab = varve_slab_create(crowd->heap, "exchange");
   varve_slab_cursor_open(&cursor, crowd->slab);
-  for (unsigned i = 0; i < EXCHANGE; ++i)
-    if (!(crowd->exchange[i] = varve_slab_take(&cursor, actor->mutator, 0))) fail(actor, "no slab word");
+  for (unsigned i = 0; i < EXCHANGE; ++i) {
+    crowd->exchange[i] = varve_slab_take(&cursor, actor->mutator, 0);
+    crowd->tables[i] = varve_slab_take(&cursor, actor->mutator, 0);
+    if (!crowd->exchange[i] || !crowd->tables[i]) fail(actor, "no slab word");
+  }
   varve_slab_cursor_close(&cursor);
   detach(actor);
 }

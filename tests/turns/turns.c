@@ -15,6 +15,7 @@
 #include "../support/random.h"
 
 #define LONG_RUN 20000u /* points after which a thread with the highest priority has it no more */
+#define PLACES 5u
 #define WEAK_PERIOD 16u /* a weak compare-and-swap fails at one in so many */
 
 enum state { ABSENT, READY, ASLEEP, LEFT };
@@ -26,8 +27,10 @@ struct thread {
   pthread_t id;
   const void *on;   /* asleep */
   const char *why;
-  const char *file; /* its last point */
-  int line;
+  struct place {
+    const char *file;
+    int line;
+  } place[PLACES]; /* its last points, the newest first; of neighbours at the same place one */
 };
 
 static struct {
@@ -49,18 +52,20 @@ uint64_t turns_now(void) { return all.record ? all.record->points : 0; }
 /* ---- what is said when nothing goes on ---- */
 
 static const char *base_name(const char *file) {
-  const char *slash = file ? strrchr(file, '/') : NULL;
-  return slash ? slash + 1 : file ? file : "its start";
+  const char *slash = strrchr(file, '/');
+  return slash ? slash + 1 : file;
 }
 
 static _Noreturn void give_up(const char *what) {
-  static const char *const states[] = {"", "can go on", "asleep: ", "has ended"};
+  static const char *const states[] = {"", "can go on", "sleeps: ", "has ended"};
   fprintf(stderr, "turns: %s, after %llu points\n", what, (unsigned long long)all.record->points);
   for (unsigned i = 0; i < TURNS_THREADS; ++i) {
     const struct thread *t = &all.thread[i];
-    if (t->state != ABSENT)
-      fprintf(stderr, "  thread %u, last at %s:%d, %s%s\n", i, base_name(t->file), t->line, states[t->state],
-              t->state == ASLEEP ? t->why : "");
+    if (t->state == ABSENT) continue;
+    fprintf(stderr, "  thread %u %s%s; came from", i, states[t->state], t->state == ASLEEP ? t->why : "");
+    for (unsigned p = 0; p < PLACES && t->place[p].file; ++p)
+      fprintf(stderr, " %s:%d", base_name(t->place[p].file), t->place[p].line);
+    fputc('\n', stderr);
   }
   fflush(NULL);
   abort();
@@ -150,8 +155,10 @@ static void wake_somebody(void) {
 static void note(const char *file, int line) {
   struct thread *t = &all.thread[self];
   struct turns_record *r = all.record;
-  t->file = file;
-  t->line = line;
+  if (t->place[0].file != file || t->place[0].line != line) {
+    memmove(&t->place[1], &t->place[0], sizeof t->place - sizeof t->place[0]);
+    t->place[0] = (struct place){file, line};
+  }
   r->hash = (r->hash ^ ((uint64_t)line << 8 | self)) * UINT64_C(0x100000001b3);
   if (all.choice.trace) fprintf(stderr, "%8llu  %u  %s:%d\n", (unsigned long long)r->points, self, base_name(file), line);
   if (++r->points > all.choice.most) give_up("no end");
