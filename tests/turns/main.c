@@ -53,7 +53,7 @@ struct setting {
 };
 
 static struct setting set_up(const struct wish *wish, uint64_t seed) {
-  static const uint32_t periods[TURNS_MODES][5] = {{2, 8, 30, 150, 1000}, {20, 100, 400, 2000, 10000}};
+  static const uint32_t periods[TURNS_MODES][5] = {{2, 5, 20, 80, 400}, {20, 50, 100, 400, 2000}};
   static const char *const machines[] = {"node:1 l3:1 core:4 pu:1", "node:2 l3:1 core:2 pu:1"};
   static const unsigned spins[] = {0, 1, 5, 50};
   struct random mixer = {seed}, random = {random_next(&mixer)};
