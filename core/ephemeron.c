@@ -108,9 +108,6 @@ static bool wait_for_key(const struct varve_heap *heap, struct entry *entry) {
   if (!heap_is_reference(heap, entry->value, heap->slot_tags)) return true;
   push(heap, entry);
   __atomic_fetch_or((uint8_t *)varve_untag(entry->key), VARVE_ABI_FLAG_KEYED, __ATOMIC_ACQ_REL);
-#ifdef VARVE_PLANT_EPHEMERON_NOT_LOOKED_AGAIN
-  return true;
-#endif
   return weak_is_dead(heap, entry->key);
 }
 

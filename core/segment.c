@@ -56,11 +56,7 @@ struct varve_segment *varve__deque_pop(struct varve_deque *deque) {
   int64_t top = atomic_load(&deque->top);
   struct varve_segment *segment = NULL;
   if (top <= bottom) segment = atomic_load_explicit(&deque->ring[(uint64_t)bottom & deque->mask], memory_order_relaxed);
-#ifdef VARVE_PLANT_TAKEN_TWICE
-  if (top == bottom) atomic_store(&deque->top, top + 1);
-#else
   if (top == bottom && !atomic_compare_exchange_strong(&deque->top, &top, top + 1)) segment = NULL; /* a thief won */
-#endif
   if (top >= bottom) atomic_store(&deque->bottom, bottom + 1);
   return segment;
 }

@@ -9,6 +9,7 @@
 #include "crowd.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@
 #include <varve/varve.h>
 
 #include "../support/random.h"
+#include "core/base/park.h"
 
 #define THREADS_MAX 8u
 #define EXCHANGE 3u
@@ -48,7 +50,9 @@ struct crowd {
   varve_refs *slab;
   varve_word *exchange[EXCHANGE], *tables[EXCHANGE];
   uint64_t seed;
-  _Atomic uint32_t asked, served, here;
+  _Atomic uint32_t asked, here;            /* tickets given; who has not left */
+  _Atomic uint32_t served, served_sleepers; /* quiet words (core/base/park.h) */
+  _Atomic uint32_t news, news_sleepers;     /* for who collects */
 };
 
 struct actor {
@@ -135,13 +139,21 @@ static void check_table(const struct actor *actor, varve_word word) {
   }
 }
 
-/* Keys are nodes on a way down; the new table goes to a shared word, and the one that was there is looked at. */
+/* A value of another table, so that one worker may mark it as a value while another waits for it as a key. */
+static varve_word value_elsewhere(struct actor *actor) {
+  const varve_word *slot = actor->crowd->tables[random_below(&actor->random, EXCHANGE)];
+  const struct table *table = (const struct table *)varve_untag(varve_ref_load(slot));
+  return table ? varve_load(&table->entry[random_below(&actor->random, ENTRIES)].value) : 0;
+}
+
+/* Keys are nodes on a way down, or values; the new table goes to a shared word, and the one that was there is looked
+ * at. */
 static void tabulate(struct actor *actor, const varve_word *tree) {
   struct crowd *crowd = actor->crowd;
   varve_word *slot = crowd->tables[random_below(&actor->random, EXCHANGE)];
   VARVE_FRAME(f, actor->mutator, table, key, value);
   f.table = varve_tag(varve_alloc(actor->mutator, crowd->table, sizeof(struct table)), 0);
-  f.key = *tree;
+  f.key = random_one_in(&actor->random, 2) ? value_elsewhere(actor) : *tree;
   for (unsigned i = 0; i < ENTRIES && f.key; ++i) {
     f.value = grow(actor, 0);
     struct table *table = (struct table *)varve_untag(f.table);
@@ -149,6 +161,7 @@ static void tabulate(struct actor *actor, const varve_word *tree) {
     varve_store(actor->mutator, table, &table->entry[i].key, f.key);
     varve_store(actor->mutator, table, &table->entry[i].value, f.value);
     f.key = varve_load(random_one_in(&actor->random, 2) ? &node->left : &node->right);
+    if (!f.key) f.key = f.value;
   }
   check_table(actor, varve_ref_exchange(actor->mutator, crowd->slab, slot, f.table));
 }
@@ -161,12 +174,24 @@ static void attach(struct actor *actor) {
 
 static void detach(struct actor *actor) { require(actor, varve_detach(actor->mutator), "detach"); }
 
-/* Stopped for as long as a collection that it has asked for takes: who stops the world must not wait for it. */
+static void tell_news(struct crowd *crowd) {
+  atomic_fetch_add(&crowd->news, 1);
+  park_wake_quietly(&crowd->news, &crowd->news_sleepers, 1);
+}
+
+static uint32_t take_ticket(struct crowd *crowd) {
+  uint32_t ticket = atomic_fetch_add(&crowd->asked, 1) + 1;
+  tell_news(crowd);
+  return ticket;
+}
+
+/* Stopped until a collection that it has asked for is over: who stops the world must not wait for it. */
 static void ask_and_be_native(struct actor *actor) {
   struct crowd *crowd = actor->crowd;
-  uint32_t ticket = atomic_fetch_add(&crowd->asked, 1) + 1;
+  uint32_t ticket = take_ticket(crowd), served;
   require(actor, varve_native_enter(actor->mutator), "native enter");
-  while (atomic_load(&crowd->served) < ticket) turns_pause(__FILE__, __LINE__);
+  while ((served = atomic_load(&crowd->served)) < ticket)
+    varve__park_quietly(&crowd->served, &crowd->served_sleepers, served);
   require(actor, varve_native_leave(actor->mutator), "native leave");
 }
 
@@ -179,7 +204,7 @@ static void be_native(struct actor *actor) {
 /* Only polls while it waits. A slow allocation stores the limit that is polled. */
 static void ask(struct actor *actor) {
   struct crowd *crowd = actor->crowd;
-  uint32_t ticket = atomic_fetch_add(&crowd->asked, 1) + 1;
+  uint32_t ticket = take_ticket(crowd);
   if (!varve_alloc_uninit_slow(actor->mutator, crowd->node, sizeof(struct node))) fail(actor, "no memory");
   while (atomic_load(&crowd->served) < ticket) varve_poll(actor->mutator);
 }
@@ -222,23 +247,33 @@ static void *actor_main(void *argument) {
     detach(actor);
   }
   atomic_fetch_sub(&actor->crowd->here, 1);
+  tell_news(actor->crowd);
   return NULL;
 }
 
 /* ---- and who collects ---- */
 
+static void wait_for_news(struct actor *actor, uint32_t news) {
+  struct crowd *crowd = actor->crowd;
+  require(actor, varve_native_enter(actor->mutator), "native enter");
+  if (atomic_load(&crowd->news) == news) varve__park_quietly(&crowd->news, &crowd->news_sleepers, news);
+  require(actor, varve_native_leave(actor->mutator), "native leave");
+}
+
 static void serve(struct actor *actor) {
   struct crowd *crowd = actor->crowd;
-  uint32_t asked;
   attach(actor);
-  while ((asked = atomic_load(&crowd->asked)) != atomic_load(&crowd->served) || atomic_load(&crowd->here)) {
-    if (asked == atomic_load(&crowd->served)) {
-      be_native(actor);
-      turns_pause(__FILE__, __LINE__);
-      continue;
+  for (;;) {
+    uint32_t news = atomic_load(&crowd->news), asked = atomic_load(&crowd->asked);
+    if (asked != atomic_load(&crowd->served)) {
+      require(actor, varve_collect(actor->mutator), "collect");
+      atomic_store(&crowd->served, asked);
+      park_wake_quietly(&crowd->served, &crowd->served_sleepers, INT_MAX);
+    } else if (atomic_load(&crowd->here)) {
+      wait_for_news(actor, news);
+    } else {
+      break;
     }
-    require(actor, varve_collect(actor->mutator), "collect");
-    atomic_store(&crowd->served, asked);
   }
   detach(actor);
 }
