@@ -4,8 +4,8 @@
  * done, so if a stop is not noticed, or an arrival, the run has no end.
  *
  * A tree is known by its shape: each node says how deep it is. Bundles of small trees are wide enough for workers to
- * steal from each other, and for a small mark stack to overflow. Tables of ephemerons wait in words that all share, for keys that
- * are nodes of trees; so one worker may find a table while another finds its keys. */
+ * steal from each other, and for a small mark stack to overflow. Tables of ephemerons wait in words that all share,
+ * for keys that are nodes of trees or values of other tables. */
 #include "crowd.h"
 
 #include <inttypes.h>

@@ -160,7 +160,8 @@ static void note(const char *file, int line) {
     t->place[0] = (struct place){file, line};
   }
   r->hash = (r->hash ^ ((uint64_t)line << 8 | self)) * UINT64_C(0x100000001b3);
-  if (all.choice.trace) fprintf(stderr, "%8llu  %u  %s:%d\n", (unsigned long long)r->points, self, base_name(file), line);
+  if (all.choice.trace)
+    fprintf(stderr, "%8llu  %u  %s:%d\n", (unsigned long long)r->points, self, base_name(file), line);
   if (++r->points > all.choice.most) give_up("no end");
   ++all.since;
   if (all.choice.spurious && random_one_in(&all.random, all.choice.spurious)) wake_somebody();

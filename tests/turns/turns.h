@@ -8,8 +8,8 @@
  *
  * Two ways to choose:
  *   uniform   at one point in `period` anybody goes on, each as likely. Only points where another can go on count
- *   priority  each thread has a priority, random when it begins, and the highest one of those that can go on runs. At one
- *             point in `period` the running thread becomes the lowest. So a thread may be left behind for a long
+ *   priority  each thread has a priority, random when it begins, and the highest one of those that can go on runs. At
+ *             one point in `period` the running thread becomes the lowest. So a thread may be left behind for a long
  *             time just where that matters, which evenly chosen turns hardly ever do. After Burckhardt, Kothari,
  *             Musuvathi and Nagarakatti, "A Randomized Scheduler with Probabilistic Guarantees of Finding Bugs"
  *             (ASPLOS 2010).
@@ -62,7 +62,7 @@ unsigned turns_enlist(void);
 void turns_strike(unsigned thread);
 /** A started thread: begin, when it is its turn. */
 void turns_enter(unsigned thread);
-/** End: another one goes on, as soon as the system's thread has ended. The caller just returns from its first function. */
+/** End: another one goes on, as soon as the system's thread has ended. The caller just returns from its function. */
 void turns_leave(void);
 /** In the child of a fork: the caller is alone, and `record` is no longer written. */
 void turns_alone(void);
