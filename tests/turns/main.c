@@ -3,7 +3,8 @@
  * turns; each runs in a process of its own.
  *
  *   turns [--crowd] [--seed S] [--seeds N] [--seconds T] [--program P] [--length OPS] [--threads T]
- *         [--mode uniform|priority] [--period POINTS] [--spurious POINTS] [--most POINTS] [--options LIST] [--print] [--trace] [--expect-failure]
+ *         [--mode uniform|priority] [--period POINTS]
+ *         [--spurious POINTS] [--most POINTS] [--options LIST] [--print] [--trace] [--expect-failure]
  *
  * --program: this one, whatever the seed of the turns. --print: a line for each seed, with the hash of all points.
  * --trace: each point, on standard error. --expect-failure: succeed when a seed fails, and then again each time,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* points.h -- what the compiler reads before each source of the library and of the programs that are run by turns:
- * every atomic operation becomes a point where another thread may go on instead, and what threads ask of the system is asked
- * of stand_ins.c. The sources know nothing of it, and no other build does.
+ * every atomic operation becomes a point where another thread may go on instead, and what threads ask of the system is
+ * asked of stand_ins.c. The sources know nothing of it, and no other build does.
  *
  * A macro's name in its own expansion is not expanded again, so it is the compiler's operation there; the macros of
  * <stdatomic.h> end in the same ones. A renamed function is declared by its own system header, under the new name. */
