@@ -168,8 +168,12 @@ static bool somebody_has_work(struct varve_marker *marker, uint32_t active) {
 static void sleep_for_news(struct varve_marker *marker, uint32_t active) {
   uint32_t news = atomic_load(&marker->news);
   atomic_fetch_add(&marker->asleep, 1);
-  if (atomic_load(&marker->idle) != active && !somebody_has_work(marker, active))
+  if (atomic_load(&marker->idle) != active && !somebody_has_work(marker, active)) {
+#ifdef VARVE_PLANT_LATE_NEWS
+    news = atomic_load(&marker->news);
+#endif
     varve__park_sleep(&marker->news, news);
+  }
   atomic_fetch_sub(&marker->asleep, 1);
 }
 

@@ -50,11 +50,20 @@ static void notify_arrival(struct varve_heap *heap) {
   park_wake_quietly(&heap->arrivals, &heap->stopper_sleeps, 1);
 }
 
+#ifdef VARVE_PLANT_LOST_ARRIVAL
+static void leave_running(struct varve__mutator *mutator, uint32_t state) {
+  struct varve_heap *heap = mutator->head.heap;
+  bool wanted = stop_is_wanted(heap);
+  atomic_store(&mutator->state, state);
+  if (wanted) notify_arrival(heap);
+}
+#else
 static void leave_running(struct varve__mutator *mutator, uint32_t state) {
   struct varve_heap *heap = mutator->head.heap;
   atomic_store(&mutator->state, state);
   if (stop_is_wanted(heap)) notify_arrival(heap);
 }
+#endif
 
 /* S2: RUNNING again, unless a stop is wanted. */
 static void return_to_running(struct varve__mutator *mutator, uint32_t from) {
@@ -187,10 +196,18 @@ static bool try_collector(struct varve_heap *heap) {
   return atomic_compare_exchange_strong(&heap->collector, &nobody, HELD);
 }
 
+#ifdef VARVE_PLANT_LOSER_LEFT
+static void release_collector(struct varve_heap *heap) {
+  bool somebody = atomic_load(&heap->losers);
+  atomic_store(&heap->collector, 0);
+  if (somebody) varve__park_wake(&heap->collector, INT_MAX);
+}
+#else
 static void release_collector(struct varve_heap *heap) {
   atomic_store(&heap->collector, 0);
   park_wake_quietly(&heap->collector, &heap->losers, INT_MAX);
 }
+#endif
 
 /* Until we are the collector, or are served (S6). */
 static bool wait_for_collector(struct varve_heap *heap, uint64_t seen) {

@@ -120,10 +120,22 @@ static uint32_t take_order(struct worker_slot *self) {
   return order;
 }
 
+#ifdef VARVE_PLANT_ORDER_OVERWRITTEN
+static void serve(struct worker_slot *self) {
+  struct varve_workers *workers = self->heap->workers;
+  for (uint32_t order; (order = varve__park_while(&self->order, &self->asleep, NO_ORDER, 0)) != LEAVE;) {
+    workers->fn(self->heap, order);
+    report(workers);
+    atomic_store(&self->order, NO_ORDER);
+  }
+  take_order(self);
+}
+#else
 static void serve(struct worker_slot *self) {
   struct varve_workers *workers = self->heap->workers;
   for (uint32_t order; (order = take_order(self)) != LEAVE; report(workers)) workers->fn(self->heap, order);
 }
+#endif
 
 void varve__worker_help(struct varve_heap *heap, uint32_t ticket) {
   struct worker_slot *self = &heap->workers->slots[ticket];

@@ -56,7 +56,13 @@ void varve__lock_slow(struct varve_lock *lock) {
     if (varve__lock_try(lock)) return;
     park_pause();
   }
+#ifdef VARVE_PLANT_LOCK_FORGETS
+  while (!varve__lock_try(lock))
+    if (atomic_exchange(&lock->word, 2)) varve__park_sleep(&lock->word, 2);
+    else return;
+#else
   while (atomic_exchange_explicit(&lock->word, 2, memory_order_acquire) != 0) varve__park_sleep(&lock->word, 2);
+#endif
 }
 
 void varve__lock_release(struct varve_lock *lock) {

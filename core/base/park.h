@@ -46,7 +46,9 @@ struct varve_lock {
   _Atomic uint32_t word; /* 0 free, 1 held, 2 held and somebody sleeps */
   uint32_t spin;         /* how often it is polled before the caller sleeps; 0: VARVE__LOCK_SPIN */
 };
+#ifndef VARVE__LOCK_SPIN
 #define VARVE__LOCK_SPIN 200u
+#endif
 void varve__lock_slow(struct varve_lock *lock);
 bool varve__lock_try(struct varve_lock *lock);
 void varve__lock_release(struct varve_lock *lock);
