@@ -110,11 +110,17 @@ static void *map_explicit(const struct varve_topology *t, size_t bytes, unsigned
   return NULL;
 }
 
-/* A refused move (before Linux 5.16) may have unmapped the target: nobody else may get in. */
+static bool is_mapped(void *base) {
+  unsigned char resident;
+  return mincore(base, page_bytes(), &resident) == 0;
+}
+
+/* A refused move (before Linux 5.16) may have unmapped the target: nobody else may get in. Where it has not, this is
+ * refused as well, for that or for the reason that the move was. */
 static void reserve_again(void *base, size_t bytes) {
   int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
   void *at = mmap(base, bytes, PROT_NONE, flags, -1, 0);
-  VARVE_ALWAYS(at == base || (at == MAP_FAILED && errno == EEXIST && madvise(base, bytes, MADV_DONTDUMP) == 0),
+  VARVE_ALWAYS(at == base || (at == MAP_FAILED && is_mapped(base)),
                "place: the reservation at %p is lost", base);
 }
 

@@ -51,11 +51,11 @@ static void check(const varve_word *list, uint64_t count) {
 static void grow_under(int what, uint64_t more) {
   struct world w;
   varve_word list = 0;
-  world_open(&w, "heap-max=1g,heap-initial=4m,workers=2,parallel-min=0,huge-pages=off");
+  world_open(&w, "heap-max=160m,heap-initial=4m,workers=2,parallel-min=0,huge-pages=off");
   CHECK(varve_root_slots_add(w.heap, "list", &list, 1, NULL) == VARVE_OK);
   uint64_t now = figure_of("/proc/self/status", what == RLIMIT_AS ? "VmSize:" : "VmData:");
   limit(what, now + more);
-  uint64_t count = grow(&w, &list, 40u << 20);
+  uint64_t count = grow(&w, &list, 40u << 20); /* more than heap-max has room for */
   limit_figure(what == RLIMIT_AS ? "as_cells" : "data_cells", (double)count);
   check(&list, count);
   world_collect(&w, false);
