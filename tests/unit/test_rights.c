@@ -56,8 +56,8 @@ static void nothing_is_writable_and_executable(void **state) {
   assert_int_equal(varve_root_slots_add(api.heap, "root", &root, 1, NULL), VARVE_OK);
   for (unsigned i = 0; i < 3000; ++i) {
     root = api_pair(&api, i, &root, NULL);
-    if (i % 100 == 0 && !varve_alloc(api.me, api.data, 200 << 10)) fail_msg("status %d", varve_mutator_status(api.me));
-    if (i % 64 == 0) assert_int_equal(varve_pin(api.me, varve_untag(root)), VARVE_OK);
+    if (i % 100 == 0) assert_non_null(varve_alloc(api.me, api.data, 200 << 10));
+    if (i % 1000 == 0) assert_int_equal(varve_pin(api.me, varve_untag(root)), VARVE_OK);
     assert_non_null(varve_handle_new(api.me, root));
   }
   api_collect(&api, NULL);
