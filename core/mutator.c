@@ -228,7 +228,7 @@ static void leave(struct varve__mutator *mutator) {
 varve_status varve_detach(varve_mutator *head) {
   struct varve__mutator *mutator = mutator_of(head);
   if (!varve__mutator_is_here(mutator)) return VARVE_THREAD;
-  if (head->frames || head->pinned || head->derived) return VARVE_BUSY;
+  if (head->frames || head->pinned || head->derived || mutator->tells) return VARVE_BUSY;
   leave(mutator);
   return VARVE_OK;
 }

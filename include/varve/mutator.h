@@ -48,7 +48,8 @@ static inline varve_status varve_attach(varve_heap *heap, const char *name, varv
 }
 
 /** End the mutator; `mutator` is void afterwards.
- * @return VARVE_OK; VARVE_BUSY when frames, pinned frames or derived pointers are still linked; VARVE_THREAD when
+ * @return VARVE_OK; VARVE_BUSY when frames, pinned frames or derived pointers are still linked, or this is the
+ *         heap's after_collection (options.h); VARVE_THREAD when
  *         called by another thread than the attached one. Nothing happened then.
  * @threads the mutator's own, running or native; may wait for a running collection. */
 VARVE_API varve_status varve_detach(varve_mutator *mutator);
