@@ -123,8 +123,11 @@ static void drop_frames(struct varve__mutator *mutator) {
   varve__stack_close(mutator);
 }
 
+/* Rounds of destructors that the system promises, less the last: in that sanitizers and allocators end. */
+#define FAREWELLS (PTHREAD_DESTRUCTOR_ITERATIONS - 1)
+
 /* The thread ends with mutators: `value` is the first. The host's own destructors of such keys may still use and detach
- * them, so that is put off to the last round that the system promises. Frames are dropped at once: others run on that
+ * them, so that is put off to a late round. Frames are dropped at once: others run on that
  * stack, and a collection reads those of native mutators. */
 static void at_thread_end(void *value) {
   struct varve__mutator *first = value, *m;
@@ -137,7 +140,7 @@ static void at_thread_end(void *value) {
     if (native) varve__lock_release(&heap->registry);
     ++m->farewells;
   }
-  if (first->farewells < PTHREAD_DESTRUCTOR_ITERATIONS) return;
+  if (first->farewells < FAREWELLS) return;
   while ((m = pthread_getspecific(heap->ends))) {
     varve__log(heap, 0, "mutator %s: its thread has ended without varve_detach, so it is detached", m->name);
     leave(m);

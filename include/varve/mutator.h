@@ -10,8 +10,8 @@
  * When a stop has waited for a running mutator for as long as the option stop-warning says, the log names it.
  *
  * A thread that ends detaches its mutators before that, and has left their frames. If it does not, running or native,
- * they are detached when it has run the destructors of its thread-specific data, which may still use and detach
- * them, and the log names them; frames that are linked then, and its searched stack, are no roots any more from the
+ * they are detached in the last but one of the system's rounds (four) of destructors of its thread-specific data; in
+ * rounds before, destructors of the host's may use and detach them. The log names them; frames that are linked then, and its searched stack, are no roots any more from the
  * first of these destructors on (a frame of a function that has returned before that is the host's error: see root.h).
  * The library knows by such a key, one for each heap, as long as no more than half of the process's keys (512) are
  * in use. In heaps without one, a mutator that was running is detached when a stop that waits for it gives the
