@@ -273,10 +273,11 @@ static void move_large(struct varve_heap *heap, const struct varve_large_move *m
   varve__large_free(space, move->from);
   varve__large_place(space, move->to, blocks);
   space_block_bitmap(space, move->to)[0] = 1;
-  if (!heap->plan->emergency) { /* relocation took the new place beside the old one */
+  uint64_t left = (uint64_t)blocks * VARVE__BLOCK_BYTES; /* of the old place; in an emergency it goes up, over itself */
+  if (heap->plan->emergency && to - from < left) left = to - from;
+  heap_poison(heap, from, left);
+  if (!heap->plan->emergency) /* relocation took the new place beside the old one */
     atomic_fetch_sub_explicit(&space->used_blocks, blocks, memory_order_relaxed);
-    heap_poison(heap, from, (size_t)blocks * VARVE__BLOCK_BYTES);
-  }
   heap->current.bytes_moved += bytes;
 }
 

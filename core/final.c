@@ -40,6 +40,7 @@ static void drop_bit(uint64_t *bits, uint32_t i) { bits[i / 64] &= ~(UINT64_C(1)
 static void set_free(struct varve_final *final, uint32_t number) {
   struct varve_final_entry *entry = entry_of(final, number);
   entry->object = 0;
+  entry->context = NULL;
   ++entry->generation;
   entry->sibling = final->free;
   final->free = number + 1;
@@ -49,7 +50,8 @@ static bool grow_list(struct varve_heap *heap) {
   struct varve_final *final = &heap->final;
   uint32_t capacity = final->capacity ? final->capacity * 2 : CHUNKS_FIRST;
   if (final->count < final->capacity) return true;
-  if (capacity > CHUNKS_MOST) return false;
+  if (capacity > CHUNKS_MOST) capacity = CHUNKS_MOST;
+  if (capacity == final->capacity) return false;
   struct varve_final_chunk **chunks = heap_meta_alloc(heap, capacity * sizeof *chunks);
   if (!chunks) return false;
   if (final->count) memcpy(chunks, final->chunks, final->count * sizeof *chunks);

@@ -10,6 +10,7 @@
 
 #include "core/hash.h"
 #include "core/mark.h"
+#include "core/mutator.h"
 #include "core/options.h"
 #include "core/placing.h"
 #include "core/plan.h"
@@ -33,6 +34,7 @@ struct heap_memory {
 static size_t memory_bytes(void) { return bits_round_up(sizeof(struct heap_memory), PAGE); }
 
 static void close_heap(struct varve_heap *heap) {
+  varve__mutators_close(heap);
   varve__sizing_close(heap);
   varve__workers_close(heap);
   if (heap->verifier) varve__verifier_close(heap->verifier);
@@ -115,6 +117,7 @@ static varve_status open_tables(struct varve_heap *heap, varve_error *error) {
       !varve__marker_open(heap) || !varve__plan_open(heap) || !varve__shares_open(heap) || !varve__hashes_open(heap) ||
       !(heap->verifier = varve__verifier_open(heap)))
     return varve__error(error, VARVE_METADATA, "no memory for the collector's tables");
+  if (heap->options.poison) varve__meta_wipe(heap->meta);
   return open_store_log(heap, error);
 }
 
@@ -145,6 +148,7 @@ varve_status varve_heap_create(const varve_options *options, varve_heap **out, v
     return status;
   }
   set_spins(heap);
+  varve__mutators_open(heap);
   *out = heap;
   return status;
 }

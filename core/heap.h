@@ -12,6 +12,7 @@
 #ifndef VARVE_CORE_HEAP_H
 #define VARVE_CORE_HEAP_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "core/ages.h"
@@ -150,6 +151,8 @@ struct varve_heap {
   struct varve__mutator *mutators;
   _Atomic uint32_t mutator_count; /* written under the registry lock; read by anybody as a hint */
   uint32_t mutator_serial;
+  bool knows_ends;         /* a thread that ends with mutators is told of, by this key of its: core/mutator.c */
+  pthread_key_t ends;
 
   /* collections */
   _Atomic uint64_t collections;
@@ -224,11 +227,14 @@ bool varve__collect(struct varve__mutator *mutator, const char *cause, uint64_t 
 void varve__look_begin(struct varve__mutator *mutator);
 void varve__look_end(struct varve__mutator *mutator);
 
-/* Vacated memory is overwritten with this; it is no reference under any tag set, for it is outside every heap. */
+/* Vacated memory is overwritten with this (poison=1); it is no reference under any tag set, for it is outside every
+ * heap. Or with zeroes (poison=2). */
 #define VARVE__POISON UINT64_C(0xdeadbeefdeadbeef)
+static inline bool heap_has_pattern(const struct varve_heap *heap) { return heap->options.poison == 1; }
 static inline void heap_poison(const struct varve_heap *heap, uint64_t address, size_t bytes) {
   if (!heap->options.poison) return;
-  for (size_t i = 0; i < bytes / 8; ++i) ((uint64_t *)address)[i] = VARVE__POISON;
+  uint64_t word = heap_has_pattern(heap) ? VARVE__POISON : 0;
+  for (size_t i = 0; i < bytes / 8; ++i) ((uint64_t *)address)[i] = word;
 }
 
 #endif

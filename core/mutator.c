@@ -4,6 +4,7 @@
 #include "core/mutator.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -94,8 +95,70 @@ static varve_status check_compiled(const struct varve_heap *heap, unsigned compi
 
 static void free_mutator(struct varve_heap *heap, struct varve__mutator *mutator) {
   varve__stack_close(mutator);
-  varve__meta_free(heap->meta, mutator->home, mutator, sizeof *mutator, 64);
+  varve__meta_free_words(heap->meta, mutator->home, mutator, sizeof *mutator, 64); /* stack.copy */
 }
+
+/* ---- threads that end ---- */
+
+/* A thread's own value of the heap's key is the first of its mutators. */
+static void watch_thread(struct varve_heap *heap, struct varve__mutator *mutator) {
+  if (!heap->knows_ends) return;
+  mutator->sibling = pthread_getspecific(heap->ends);
+  pthread_setspecific(heap->ends, mutator);
+}
+
+static void forget_thread(struct varve_heap *heap, const struct varve__mutator *mutator) {
+  struct varve__mutator *at = heap->knows_ends ? pthread_getspecific(heap->ends) : NULL;
+  if (at == mutator && at) pthread_setspecific(heap->ends, mutator->sibling);
+  while (at && at->sibling != mutator) at = at->sibling;
+  if (at) at->sibling = mutator->sibling;
+}
+
+static void leave(struct varve__mutator *mutator);
+
+/* Its functions have returned, whatever is still linked. */
+static void drop_frames(struct varve__mutator *mutator) {
+  mutator->head.frames = mutator->head.pinned = NULL;
+  mutator->head.derived = NULL;
+  varve__stack_close(mutator);
+}
+
+/* Rounds of destructors that the system promises, less the last: in that sanitizers and allocators end. */
+#define FAREWELLS (PTHREAD_DESTRUCTOR_ITERATIONS - 1)
+
+/* The thread ends with mutators: `value` is the first. The host's own destructors of such keys may still use and detach
+ * them, so that is put off to a late round. Frames are dropped at once: others run on that
+ * stack, and a collection reads those of native mutators. */
+static void at_thread_end(void *value) {
+  struct varve__mutator *first = value, *m;
+  struct varve_heap *heap = first->head.heap;
+  pthread_setspecific(heap->ends, first);
+  for (m = first; m; m = m->sibling) {
+    bool native = atomic_load(&m->state) == MUTATOR_NATIVE;
+    if (native) varve__lock_take(&heap->registry); /* S3; a collection may be reading them */
+    drop_frames(m);
+    if (native) varve__lock_release(&heap->registry);
+    ++m->farewells;
+  }
+  if (first->farewells < FAREWELLS) return;
+  while ((m = pthread_getspecific(heap->ends))) {
+    varve__log(heap, 0, "mutator %s: its thread has ended without varve_detach, so it is detached", m->name);
+    leave(m);
+  }
+}
+
+/* Keys are few; half of them are for others. */
+void varve__mutators_open(struct varve_heap *heap) {
+  if (pthread_key_create(&heap->ends, at_thread_end) != 0) return;
+  heap->knows_ends = heap->ends < PTHREAD_KEYS_MAX / 2;
+  if (!heap->knows_ends) pthread_key_delete(heap->ends);
+}
+
+void varve__mutators_close(struct varve_heap *heap) {
+  if (heap->knows_ends) pthread_key_delete(heap->ends);
+}
+
+/* ---- attach and detach ---- */
 
 varve_status varve_mutator_attach(varve_heap *heap, const char *name, unsigned compiled, varve_mutator **out,
                                   varve_error *error) {
@@ -123,6 +186,7 @@ varve_status varve_mutator_attach(varve_heap *heap, const char *name, unsigned c
   if (room) list_mutator(heap, mutator, name);
   varve__lock_release(&heap->registry);
   if (room) {
+    watch_thread(heap, mutator);
     *out = &mutator->head;
     return VARVE_OK;
   }
@@ -150,18 +214,25 @@ void varve__mutators_forget_others(struct varve__mutator *self) {
     next = m->next;
     if (m != self) varve__mutator_bury(m);
   }
+  self->sibling = NULL;
+  if (heap->knows_ends) pthread_setspecific(heap->ends, self);
 }
 
-varve_status varve_detach(varve_mutator *head) {
-  struct varve__mutator *mutator = mutator_of(head);
-  if (!varve__mutator_is_here(mutator)) return VARVE_THREAD;
-  if (head->frames || head->pinned || head->derived) return VARVE_BUSY;
-  struct varve_heap *heap = head->heap;
+static void leave(struct varve__mutator *mutator) {
+  struct varve_heap *heap = mutator->head.heap;
+  forget_thread(heap, mutator);
   if (atomic_load(&mutator->state) == MUTATOR_RUNNING) varve__safepoint_native_enter(mutator);
   varve__lock_take(&heap->registry); /* S3: native, so nobody waits for us */
   end_mutator(heap, mutator);
   varve__lock_release(&heap->registry);
   free_mutator(heap, mutator);
+}
+
+varve_status varve_detach(varve_mutator *head) {
+  struct varve__mutator *mutator = mutator_of(head);
+  if (!varve__mutator_is_here(mutator)) return VARVE_THREAD;
+  if (head->frames || head->pinned || head->derived || mutator->tells) return VARVE_BUSY;
+  leave(mutator);
   return VARVE_OK;
 }
 

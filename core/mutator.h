@@ -53,6 +53,8 @@ struct varve__mutator {
   varve_status status;              /* why the last allocation failed */
   bool satisfied;                   /* its last own collection left room for what it wanted */
   bool took_all;                    /* and took all epochs */
+  struct varve__mutator *sibling;   /* the next one of this heap that its thread has */
+  unsigned farewells;               /* how often its thread has been at its end */
   pthread_t thread;
   int os_thread;                    /* the system's number of it */
   bool tells;                       /* it is in the callback after a collection (hooks.h) */
@@ -81,6 +83,9 @@ void varve__mutator_retire(struct varve__mutator *mutator);
 void varve__mutator_leave_region(struct varve__mutator *mutator);
 /* In the child of a fork, world stopped: the others' threads are gone, and our own has another number. */
 void varve__mutators_forget_others(struct varve__mutator *mutator);
+/* At creation, and at the end: see at_thread_end. */
+void varve__mutators_open(struct varve_heap *heap);
+void varve__mutators_close(struct varve_heap *heap);
 /* Has its thread ended? False also when another has its number by now. */
 bool varve__mutator_is_gone(const struct varve__mutator *mutator);
 /* Under the registry lock: detach one whose thread has ended. Its frames were on a stack that is no more. */

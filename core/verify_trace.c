@@ -189,7 +189,7 @@ static void visit_slot(struct varve_verifier *v, varve_word *slot, uint32_t tags
   if (v->failed) return;
   varve_word word = __atomic_load_n(slot, __ATOMIC_RELAXED); /* the world is stopped; atomic as everywhere */
   ++v->now.slots;
-  if (v->heap->options.poison && word == VARVE__POISON) {
+  if (heap_has_pattern(v->heap) && word == VARVE__POISON) {
     varve__verify_damage(v, "%s: word %#llx is the poison pattern: an uninitialised or stale slot",
                          varve__verify_slot_place(v, slot).text, ull(word));
     return;
@@ -207,7 +207,7 @@ static void visit_slot(struct varve_verifier *v, varve_word *slot, uint32_t tags
 
 /* The poison's half may be a reference to a sound object, if its tag is one of references. */
 static bool is_narrow_poison(const struct varve_verifier *v, varve_narrow word, uint64_t address) {
-  if (!v->heap->options.poison || word != (varve_narrow)VARVE__POISON) return false;
+  if (!heap_has_pattern(v->heap) || word != (varve_narrow)VARVE__POISON) return false;
   return !heap_is_narrow_reference(v->heap, word) || !map_test(v, STARTS, address);
 }
 

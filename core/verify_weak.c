@@ -128,7 +128,7 @@ static bool will_be_cleared(const struct varve_verifier *v, varve_word word, enu
 /* A weak slot, a key or a value. */
 static void mix_slot(struct varve_verifier *v, const varve_word *slot, bool cleared, varve_word with) {
   ++v->now.slots;
-  if (v->heap->options.poison && *slot == VARVE__POISON)
+  if (heap_has_pattern(v->heap) && *slot == VARVE__POISON)
     varve__verify_damage(v, "%s: a weak slot holds the poison pattern", varve__verify_place(v, v->object).text);
   else if (!is_reference(v, *slot)) varve__verify_mix_word(v, cleared ? with : *slot);
   else if (!varve__verify_sound(v, slot, *slot, *slot & ~(varve_word)7)) return;

@@ -9,6 +9,7 @@
 #include "numa/meta.h"
 
 #include <stdalign.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -247,6 +248,7 @@ struct varve_meta {
   size_t mapped; /* of this struct */
   unsigned home;
   unsigned opened;                     /* nodes below have been looked at */
+  bool wipes;
   bool wanted[VARVE__NODES_MAX];       /* the node has an arena of its own; the others use that of `home` */
   alignas(64) struct arena arenas[];   /* by dense node */
 };
@@ -290,6 +292,13 @@ void *varve__meta_alloc(struct varve_meta *meta, unsigned node, size_t bytes, si
 void varve__meta_free(struct varve_meta *meta, unsigned node, void *p, size_t bytes, size_t alignment) {
   if (p) arena_free(arena_of(meta, node), p, bytes ? bytes : 1, plain_alignment(alignment));
 }
+
+void varve__meta_free_words(struct varve_meta *meta, unsigned node, void *p, size_t bytes, size_t alignment) {
+  if (p && meta->wipes) explicit_bzero(p, bytes);
+  varve__meta_free(meta, node, p, bytes, alignment);
+}
+
+void varve__meta_wipe(struct varve_meta *meta) { meta->wipes = true; }
 
 uint64_t varve__meta_bytes(const struct varve_meta *meta, unsigned node) {
   return meta->wanted[node] ? __atomic_load_n(&meta->arenas[node].bytes, __ATOMIC_RELAXED) : 0;

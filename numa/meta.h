@@ -32,6 +32,11 @@ void *varve__meta_alloc(struct varve_meta *meta, unsigned node, size_t bytes, si
 /* NULL: nothing happens. */
 void varve__meta_free(struct varve_meta *meta, unsigned node, void *p, size_t bytes, size_t alignment);
 
+/* The same for what holds words of the host: zeroed before, if the meta wipes. */
+void varve__meta_free_words(struct varve_meta *meta, unsigned node, void *p, size_t bytes, size_t alignment);
+/* From now on it wipes: option poison. Before anybody else has the meta. */
+void varve__meta_wipe(struct varve_meta *meta);
+
 /* Around a fork: nobody else is in the middle of an operation, so that both processes can go on. The jemalloc form has
  * handlers of its own for that. */
 void varve__meta_lock(struct varve_meta *meta);

@@ -19,6 +19,7 @@
 #define LONG_BITS (8 * sizeof(unsigned long))
 #define LOCATE_SAMPLES 16u
 #define LOCATE_MOST 512u /* pages asked about in one call */
+#define POPULATE_TRIES 64u
 
 static size_t page_bytes(void) { return (size_t)sysconf(_SC_PAGESIZE); }
 
@@ -77,18 +78,22 @@ static void touch(const struct varve_topology *t, char *base, size_t bytes) {
   count(t, &t->place->touched);
 }
 
-/* False: errno says why. */
+static bool is_passing(int error) { return error == EINTR || error == EAGAIN; }
+
+/* A signal, or pages that are just being moved: then what is populated already is passed over quickly. False: errno
+ * says why. */
 static bool populate(void *base, size_t bytes) {
-  int rc;
-  do rc = madvise(base, bytes, KERNEL_POPULATE_WRITE);
-  while (rc != 0 && (errno == EINTR || errno == EAGAIN));
-  return rc == 0;
+  for (unsigned tries = 0; tries < POPULATE_TRIES; ++tries) {
+    if (madvise(base, bytes, KERNEL_POPULATE_WRITE) == 0) return true;
+    if (!is_passing(errno)) return false;
+  }
+  return false;
 }
 
 static bool take_pages(const struct varve_topology *t, void *base, size_t bytes) {
   if (populate(base, bytes)) return true;
-  if (errno != EINVAL) return false;
-  touch(t, base, bytes); /* the kernel does not know it */
+  if (errno != EINVAL && !is_passing(errno)) return false;
+  touch(t, base, bytes); /* the kernel does not know it, or signals come too fast for it */
   return true;
 }
 
@@ -105,11 +110,17 @@ static void *map_explicit(const struct varve_topology *t, size_t bytes, unsigned
   return NULL;
 }
 
-/* A refused move (before Linux 5.16) may have unmapped the target: nobody else may get in. */
+static bool is_mapped(void *base) {
+  unsigned char resident;
+  return mincore(base, page_bytes(), &resident) == 0;
+}
+
+/* A refused move (before Linux 5.16) may have unmapped the target: nobody else may get in. Where it has not, this is
+ * refused as well, for that or for the reason that the move was. */
 static void reserve_again(void *base, size_t bytes) {
   int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
   void *at = mmap(base, bytes, PROT_NONE, flags, -1, 0);
-  VARVE_ALWAYS(at == base || (at == MAP_FAILED && errno == EEXIST && madvise(base, bytes, MADV_DONTDUMP) == 0),
+  VARVE_ALWAYS(at == base || (at == MAP_FAILED && is_mapped(base)),
                "place: the reservation at %p is lost", base);
 }
 

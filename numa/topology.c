@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -55,10 +56,19 @@ static uint64_t physical_bytes(void) {
 
 /* ---- hwloc --------------------------------------------------------------------------------------------------- */
 
+/* hwloc reads what to believe, and which plugins to load, from the environment. In a process with more rights than who
+ * started it (set-uid) that is a stranger's: then the kernel's plain answers must do. */
+static bool is_told_by_a_stranger(void) {
+  if (!getauxval(AT_SECURE)) return false;
+  for (char **variable = environ; variable && *variable; ++variable)
+    if (strncmp(*variable, "HWLOC_", 6) == 0) return true;
+  return false;
+}
+
 /* Groups stay: they carry the locality of nodes in machines with several nodes a package. */
 static bool load_hwloc(hwloc_topology_t *out) {
   hwloc_topology_t t;
-  if (hwloc_topology_init(&t) != 0) return false;
+  if (is_told_by_a_stranger() || hwloc_topology_init(&t) != 0) return false;
   hwloc_topology_set_flags(t, HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED);
   hwloc_topology_set_io_types_filter(t, HWLOC_TYPE_FILTER_KEEP_NONE);
   hwloc_topology_set_cache_types_filter(t, HWLOC_TYPE_FILTER_KEEP_ALL);
@@ -182,14 +192,16 @@ static void find_nodes(struct load *l) {
 
 /* ---- whose node is whose ------------------------------------------------------------------------------------- */
 
-/* Does the system say that the node has no processors? It does so by an empty line. */
+/* Does the system say that the node has no processors? It does so by an empty line. A file that cannot be read says
+ * nothing. */
 static bool is_without(unsigned node) {
   char path[64];
   snprintf(path, sizeof path, "/sys/devices/system/node/node%u/cpulist", node);
   FILE *file = fopen(path, "re");
   int first = file ? fgetc(file) : '0';
+  bool empty = first == '\n' || (first == EOF && feof(file));
   if (file) fclose(file);
-  return first == '\n' || first == EOF;
+  return empty;
 }
 
 /* It is not believed when it says so of all. */

@@ -97,7 +97,7 @@ void varve__slab_close(struct varve_slab *slab) {
   uint32_t count = atomic_load_explicit(&slab->chunk_count, memory_order_acquire);
   for (uint32_t i = 0; i < count; ++i) {
     struct varve_slab_chunk *chunk = varve__slab_chunk(slab, i);
-    varve__meta_free(slab->meta, chunk->node, chunk, VARVE__CHUNK_BYTES, VARVE__CHUNK_BYTES);
+    varve__meta_free_words(slab->meta, chunk->node, chunk, VARVE__CHUNK_BYTES, VARVE__CHUNK_BYTES);
   }
   for (unsigned s = 0; s < VARVE__SLAB_SEGMENTS && slab->segments[s].chunks; ++s)
     varve__meta_free(slab->meta, varve__meta_home(slab->meta), slab->segments[s].chunks, segment_bytes(s), 64);

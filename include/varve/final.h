@@ -53,7 +53,7 @@ typedef struct varve_finalization {
  * @param order    when several are queued, lower ones come first.
  * @param fn       what varve_finalizers_run calls; NULL: nothing, for hosts that use varve_finalizer_next.
  * @param context  for the host; not looked at.
- * @return 0 when no memory was left, or 2^32 - 1 are attached or queued.
+ * @return 0 when no memory was left, or nearly 2^32 are attached or queued.
  * @threads a running mutator. Takes memory for tables now and then, and a lock for some instructions. No safepoint:
  *          nothing moves. */
 VARVE_API VARVE_MUST_USE varve_finalizer varve_finalizer_attach(varve_mutator *mutator, const void *object,

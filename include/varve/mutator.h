@@ -7,11 +7,17 @@
  * (an allocation, a poll, native_enter, detach) often; until it does, a collection waits for it. A native mutator
  * may block for as long as it likes and touches nothing of the heap; its frames stay roots.
  *
- * When a stop has waited for a running mutator for as long as the option stop-warning says, the log names it. A thread
- * that ends detaches its mutators before that. If it does not, one that was running is detached when the stop that
- * waits for it gives the warning (not when it was the process's first thread, or another has its number by then); one
- * that was native keeps its frames as roots, on a stack that is no more: that is not noticed, and the next collection
- * may crash.
+ * When a stop has waited for a running mutator for as long as the option stop-warning says, the log names it.
+ *
+ * A thread that ends detaches its mutators before that, and has left their frames. If it does not, running or native,
+ * they are detached in the last but one of the system's rounds (four) of destructors of its thread-specific data; in
+ * rounds before, destructors of the host's may use and detach them. The log names them. Frames that are linked then,
+ * and its searched stack, are no roots any more from the first of these destructors on (a frame of a function that has
+ * returned before that is the host's error: see root.h). The library knows by such a key, one for each heap, as long
+ * as no more than half of the process's keys (512) are in use. In heaps without one, a mutator that was running is
+ * detached when a stop that waits for it gives the warning (not when it was the process's first thread, or another has
+ * its number by then); and one that was native keeps its frames as roots, on a stack that is no more, so that the next
+ * collection may crash.
  *
  * A thread with several mutators (of one heap or of several) runs at most one of them at a time: before it may reach a
  * safepoint of one, the others are native. Otherwise a collection waits for a thread that waits for it.
@@ -43,7 +49,8 @@ static inline varve_status varve_attach(varve_heap *heap, const char *name, varv
 }
 
 /** End the mutator; `mutator` is void afterwards.
- * @return VARVE_OK; VARVE_BUSY when frames, pinned frames or derived pointers are still linked; VARVE_THREAD when
+ * @return VARVE_OK; VARVE_BUSY when frames, pinned frames or derived pointers are still linked, or this is the
+ *         heap's after_collection (options.h); VARVE_THREAD when
  *         called by another thread than the attached one. Nothing happened then.
  * @threads the mutator's own, running or native; may wait for a running collection. */
 VARVE_API varve_status varve_detach(varve_mutator *mutator);

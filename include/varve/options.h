@@ -21,7 +21,7 @@ typedef void varve_collection_fn(void *context, const varve_collection_stats *st
  *  allocation or varve_collect. The world runs. May do what a running mutator may at a safepoint: load and store,
  *  allocate, pin, collect; collections that it causes itself do not call it again. Other threads may be in it at the
  *  same time, and other collections may have followed; a place to rebuild tables by address needs to ask no more often
- *  than the number in the figures changes. Must not detach, nor return in native state. */
+ *  than the number in the figures changes. Cannot detach (VARVE_BUSY), and does not return in native state. */
 typedef void varve_after_fn(void *context, varve_mutator *mutator, const varve_collection_stats *stats);
 
 /** The values of huge_pages, in the order of their names in options.def. */

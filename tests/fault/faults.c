@@ -79,9 +79,6 @@ static void check_held(const struct held *before) {
   if (now.hwloc != before->hwloc) bed_fail("%lld things of hwloc stay", (long long)(now.hwloc - before->hwloc));
 }
 
-/* No call is interrupted for ever: those who ask again would do so for ever. */
-static bool makes_sense(enum way way, unsigned fault) { return way != LASTING || fault != FAULT_POPULATE_SIGNAL; }
-
 static uint64_t length_of(enum way way) { return way == LASTING ? UINT64_MAX : way == PAIRS ? 2 : 1; }
 
 /* @return did anything fail? */
@@ -141,7 +138,7 @@ static void run_faults(const struct plan *plan, unsigned scenario, unsigned faul
     if (!wants(plan, scenario)) continue;
     count_calls(plan, scenario, calls);
     for (; fault < FAULT_COUNT; ++fault, n = 1)
-      if ((plan->fault < 0 || (unsigned)plan->fault == fault) && makes_sense(plan->way, fault))
+      if (plan->fault < 0 || (unsigned)plan->fault == fault)
         run_kind(plan, scenario, fault, n, calls);
   }
 }

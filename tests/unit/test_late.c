@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* test_late.c -- threads that hold up a stop: they are named in the log, again and again; those that have ended are
- * detached. */
+ * detached, and so are native ones. */
 #define _GNU_SOURCE 1
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "support/api.h"
@@ -113,6 +115,132 @@ static void a_thread_that_has_ended_is_detached(void **state) {
   api_close(&api); /* nobody is attached any more */
 }
 
+/* ---- ends without varve_detach ------------------------------------------------------------------------------------ */
+
+/* What a thread's stack is afterwards: nothing that can be read. */
+#define STACK_BYTES ((size_t)1 << 20)
+
+static void run_on_own_stack(struct api *api, void *(*body)(void *)) {
+  pthread_attr_t attributes;
+  pthread_t thread;
+  void *stack = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  assert_ptr_not_equal(stack, MAP_FAILED);
+  pthread_attr_init(&attributes);
+  assert_int_equal(pthread_attr_setstack(&attributes, stack, STACK_BYTES), 0);
+  assert_int_equal(pthread_create(&thread, &attributes, body, api), 0);
+  pthread_join(thread, NULL);
+  assert_int_equal(mprotect(stack, STACK_BYTES, PROT_NONE), 0);
+  pthread_attr_destroy(&attributes);
+}
+
+/* Three mutators, two of them native, one of these searched; each with a frame. */
+static void *vanish_native(void *context) {
+  struct api *api = context;
+  varve_mutator *me[3];
+  struct {
+    varve_frame head;
+    varve_word slot;
+  } frame[3];
+  for (unsigned i = 0; i < 3; ++i) {
+    attach_here(api->heap, i == 2 ? "running" : "native", &me[i]);
+    if (i == 1 && varve_mutator_conservative(me[i], NULL, NULL, NULL) != VARVE_OK) abort();
+    varve_frame_push(me[i], &frame[i].head, 1);
+    frame[i].slot = varve_tag(varve_alloc(me[i], api->data, 1000), 0);
+    if (i < 2 && varve_native_enter(me[i]) != VARVE_OK) abort();
+  }
+  return NULL;
+}
+
+static void a_native_thread_that_ends_is_detached(void **state) {
+  (void)state;
+  struct api api;
+  varve_collection_stats stats;
+  varve_heap_stats totals;
+  open_noting(&api, 0); /* no stop waits for anybody */
+  for (unsigned times = 1; times <= 3; ++times) {
+    run_on_own_stack(&api, vanish_native);
+    assert_int_equal(line_count, 3 * times);
+    assert_non_null(strstr(lines[3 * times - 1], "ended without varve_detach"));
+    varve_heap_stats_get(api.heap, &totals);
+    assert_int_equal(totals.mutators, 1);
+    api_collect(&api, &stats);
+    assert_int_equal(stats.live_after, 0);
+    api_sound(&api);
+  }
+  api_close(&api);
+}
+
+/* A host that detaches in a destructor of its own, in the last round in which it may. */
+static pthread_key_t host_key;
+static unsigned host_rounds;
+
+static void detach_late(void *value) {
+  if (++host_rounds < PTHREAD_DESTRUCTOR_ITERATIONS - 2) pthread_setspecific(host_key, value);
+  else if (varve_detach(value) != VARVE_OK) abort();
+}
+
+static void *leave_it_to_the_key(void *context) {
+  varve_mutator *me, *other;
+  attach_here(((struct api *)context)->heap, "other", &other);
+  if (varve_native_enter(other) != VARVE_OK) abort();
+  attach_here(((struct api *)context)->heap, "kept", &me);
+  pthread_setspecific(host_key, me);
+  return NULL;
+}
+
+static void a_destructor_of_the_host_may_detach(void **state) {
+  (void)state;
+  struct api api;
+  open_noting(&api, 0);
+  host_rounds = 0;
+  assert_int_equal(pthread_key_create(&host_key, detach_late), 0);
+  run_on_own_stack(&api, leave_it_to_the_key);
+  pthread_key_delete(host_key);
+  assert_int_equal(host_rounds, PTHREAD_DESTRUCTOR_ITERATIONS - 2);
+  assert_int_equal(line_count, 1);
+  assert_non_null(strstr(lines[0], "mutator other"));
+  api_collect(&api, NULL);
+  api_close(&api);
+}
+
+/* Where the process has few keys left, the library takes none. */
+static void without_a_key_the_stop_finds_out(void **state) {
+  (void)state;
+  pthread_key_t keys[PTHREAD_KEYS_MAX];
+  unsigned count = 0;
+  struct api api;
+  varve_collection_stats stats;
+  while (count < PTHREAD_KEYS_MAX / 2 && pthread_key_create(&keys[count], NULL) == 0) ++count;
+  open_noting(&api, 20);
+  pthread_key_t one;
+  assert_int_equal(pthread_key_create(&one, NULL), 0); /* ours is still there */
+  pthread_key_delete(one);
+  pthread_join(start(&api, vanish), NULL);
+  assert_int_equal(line_count, 0);
+  api_collect(&api, &stats);
+  assert_int_equal(line_count, 1);
+  assert_non_null(strstr(lines[0], "has held up a stop"));
+  assert_int_equal(stats.live_after, 0);
+  api_close(&api);
+  while (count) pthread_key_delete(keys[--count]);
+}
+
+/* Heaps that end give their keys back. */
+static void keys_are_given_back(void **state) {
+  (void)state;
+  pthread_key_t before, after;
+  assert_int_equal(pthread_key_create(&before, NULL), 0);
+  pthread_key_delete(before);
+  for (unsigned i = 0; i < 3; ++i) {
+    struct api api;
+    open_noting(&api, 0);
+    api_close(&api);
+  }
+  assert_int_equal(pthread_key_create(&after, NULL), 0);
+  pthread_key_delete(after);
+  assert_int_equal(before, after);
+}
+
 /* Holds up a stop for a while. */
 static void *be_slow(void *context) {
   varve_mutator *me;
@@ -138,6 +266,10 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_busy_thread_is_named_again_and_again),
       cmocka_unit_test(a_thread_that_has_ended_is_detached),
+      cmocka_unit_test(a_native_thread_that_ends_is_detached),
+      cmocka_unit_test(a_destructor_of_the_host_may_detach),
+      cmocka_unit_test(without_a_key_the_stop_finds_out),
+      cmocka_unit_test(keys_are_given_back),
       cmocka_unit_test(zero_says_nothing),
   };
   return cmocka_run_group_tests_name("late", tests, NULL, NULL);

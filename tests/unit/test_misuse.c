@@ -184,6 +184,95 @@ static void damage_frames(struct api *api) {
   api_collect(api, NULL);
 }
 
+static void damage_pinned_frames(struct api *api) {
+  varve_frame frame = {NULL, (size_t)1 << 60};
+  api->me->pinned = &frame;
+  api_collect(api, NULL);
+}
+
+/* ---- host functions that call the library in a pause */
+
+static varve_status from_pause;
+
+static void collect_there(void *context, size_t part, varve_visitor *visitor) {
+  (void)part, (void)visitor;
+  from_pause = varve_collect(((struct api *)context)->me);
+}
+
+static varve_status collect_in_pause(struct api *api) {
+  assert_int_equal(varve_root_callback_add(api->heap, "calls", collect_there, api, 1, NULL), VARVE_OK);
+  api_collect(api, NULL);
+  assert_int_equal(varve_root_callback_remove(api->heap, collect_there, api), VARVE_OK);
+  return from_pause;
+}
+
+static void alloc_there(void *context, size_t part, varve_visitor *visitor) {
+  (void)part, (void)visitor;
+  if (varve_alloc(((struct api *)context)->me, ((struct api *)context)->data, 16)) abort();
+}
+
+static void alloc_in_pause(struct api *api) {
+  assert_int_equal(varve_root_callback_add(api->heap, "calls", alloc_there, api, 1, NULL), VARVE_OK);
+  api_collect(api, NULL);
+}
+
+/* ---- after_collection */
+
+static void detach_there(void *context, varve_mutator *me, const varve_collection_stats *stats) {
+  (void)context, (void)stats;
+  from_pause = varve_detach(me);
+}
+
+static varve_status detach_after_collection(void) {
+  struct api told;
+  varve_options mine;
+  varve_options_init(&mine);
+  mine.heap_max = 8 << 20;
+  mine.after_collection = detach_there;
+  api_open_options(&told, &mine);
+  api_collect(&told, NULL);
+  api_close(&told);
+  return from_pause;
+}
+
+/* ---- stores and threads */
+
+/* An old object that was said to be immutable gets a new one, by a plain store. */
+static void write_late(void) {
+  static const uint32_t offsets[] = {8};
+  struct api sound;
+  varve_word root = 0;
+  api_open(&sound, "heap-max=8m,verify=1");
+  varve_layout fixed = api_layout(sound.heap, &(varve_layout_desc){.name = "fixed", .kind = VARVE_LAYOUT_OFFSETS,
+                                  .immutable = true, .offsets = offsets, .offset_count = 1});
+  assert_int_equal(varve_root_slots_add(sound.heap, "root", &root, 1, NULL), VARVE_OK);
+  root = varve_tag(varve_alloc(sound.me, fixed, 16), 0);
+  api_collect_newest(&sound, NULL);
+  varve_word late = varve_tag(varve_alloc(sound.me, sound.data, 16), 0);
+  ((varve_word *)varve_untag(root))[1] = late;
+  api_collect_newest(&sound, NULL);
+}
+
+static void end_at_a_line(void *context, int level, const char *line) {
+  (void)context, (void)level;
+  fprintf(stderr, "varve: %s\n", line);
+  abort();
+}
+
+/* One thread with two running mutators waits for itself; the log says for which. */
+static void run_two(void) {
+  struct api api;
+  varve_options mine;
+  varve_mutator *second;
+  varve_options_init(&mine);
+  mine.heap_max = 8 << 20;
+  mine.stop_warning = 20;
+  mine.log = end_at_a_line;
+  api_open_options(&api, &mine);
+  assert_int_equal(varve_mutator_attach(api.heap, "second", 0, &second, NULL), VARVE_OK);
+  api_collect(&api, NULL);
+}
+
 static varve_handle *freed_handle(struct api *api) {
   varve_handle *handle = varve_handle_new(api->me, 0);
   varve_handle_free(api->me, handle);
