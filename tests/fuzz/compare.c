@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "world.h"
+#include "print.h"
 
 void fail(const struct world *world, const char *format, ...) {
   char options[512];
@@ -14,6 +14,7 @@ void fail(const struct world *world, const char *format, ...) {
   size_t at = world->player ? world->player->op : 0;
   struct op op = program_op(run->program, at);
   va_list list;
+  if (world->player && world->player->mutator && world->player->world == world) SAY(world, "compare(me, &w[%u]);", world->index);
   va_start(list, format);
   fputs("fuzz: ", stderr);
   vfprintf(stderr, format, list);
@@ -62,12 +63,15 @@ static varve_word edge_load(const struct edge *edge, uintptr_t address) {
 }
 
 /* What may have been cleared: was it? */
-static void settle_edge(struct world *world, struct edge *edge, uintptr_t address) {
+static void settle_edge(struct world *world, const struct node *node, struct edge *edge, uintptr_t address) {
   bool cleared = edge_load(edge, address) == CLEARED;
   size_t count = edge->kind == EDGE_KEY ? 2 : 1;
   for (size_t i = 0; i < count; ++i) {
     edge[i].maybe = false;
-    if (cleared) edge[i].to = NULL, edge[i].word = CLEARED;
+    if (!cleared) continue;
+    edge[i].to = NULL;
+    edge[i].word = CLEARED;
+    say_cleared(world, node, &edge[i]);
   }
   world->counts.cleared += cleared;
 }
@@ -85,7 +89,7 @@ static bool is_right(const struct world *world, const struct edge *edge, varve_w
 
 static void compare_edge(struct world *world, struct node *node, struct edge *edge, uintptr_t address) {
   char where[96];
-  if (edge->maybe && edge->kind != EDGE_VALUE) settle_edge(world, edge, address);
+  if (edge->maybe && edge->kind != EDGE_VALUE) settle_edge(world, node, edge, address);
   varve_word found = edge_load(edge, address);
   if (is_right(world, edge, found)) return; /* nearly always, without a text */
   snprintf(where, sizeof where, "slot at %u of node %#" PRIx64 " (kind %u, %#zx)", edge->offset, node->id, node->kind,
@@ -214,10 +218,12 @@ void compare(struct world *world) {
 
 void settle(struct world *world) {
   uint64_t now = world->run->collections;
+  if (world->seen == now && world->run->threads > 1) SAY(world, "settle(me, &w[%u]);", world->index);
   if (world->seen == now) return;
   if (now - world->seen > LOG_SIZE) fail(world, "too many collections between two safepoints");
   bool exact = !shadow_is_mortal_again(world);
   while (world->seen < now) shadow_collected(world, ++world->seen, exact);
   shadow_resolve(world, now);
   compare(world);
+  SAY(world, "settle(me, &w[%u]);", world->index);
 }

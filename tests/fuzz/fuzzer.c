@@ -12,6 +12,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
   static struct counts counts;
   struct program program = {bytes, length};
-  run_program(&program, "", 0, &counts);
+  run_program(&program, "", 0, NULL, &counts);
   return 0;
 }
