@@ -139,13 +139,23 @@ static bool is_pattern(const struct node *node, size_t offset) {
          memcmp(node->image + offset + 4, &second, 4) == 0;
 }
 
-/* Words that are neither the pattern nor 0, eight a line. Slots, which are 0, come later. */
+/* Is the word a slot, or two? These are said later. */
+static bool is_slot(const struct node *node, size_t offset, uint32_t *next) {
+  while (*next < node->edge_count && node->edges[*next].offset < offset) ++*next;
+  if (*next == node->edge_count || node->edges[*next].offset != offset) return false;
+  return node->edges[*next].kind != EDGE_NARROW ||
+         (*next + 1 < node->edge_count && node->edges[*next + 1].offset == offset + 4);
+}
+
+/* Words that are neither the pattern nor slots, six a line. */
 static void say_words(const struct world *world, const struct node *node) {
   char line[256];
+  uint32_t next = 0;
   for (size_t at = 8; at < node->bytes;) {
     size_t count = 0, length = 0;
     uint64_t word;
-    for (; count < 6 && at + count * 8 < node->bytes && !is_pattern(node, at + count * 8); ++count) {
+    for (; count < 6 && at + count * 8 < node->bytes; ++count) {
+      if (is_pattern(node, at + count * 8) || is_slot(node, at + count * 8, &next)) break;
       memcpy(&word, node->image + at + count * 8, 8);
       length += (size_t)snprintf(line + length, sizeof line - length, "%s%#" PRIx64, count ? ", " : "", word);
     }
@@ -230,6 +240,8 @@ static void print_layout(const struct run *run, const varve_heap *heap, const va
   if (desc->moved)
     fprintf(file, ", .moved = moved, .context = &hook_%s, .moved_survivors = %d", name.chars, desc->moved_survivors);
   fprintf(file, "}, &%s, NULL));\n", name.chars);
+  fflush(file);
+  fflush(names);
 }
 
 varve_status __real_varve_layout_register(varve_heap *heap, const varve_layout_desc *desc, varve_layout *out,
@@ -300,7 +312,7 @@ static void print_constants(FILE *to, const struct program *program, bool search
           searches || program_threads(program) > 1);
 }
 
-static void print_main(FILE *to, const struct program *program, const char *more_options, bool granule) {
+static void print_main(FILE *to, const struct program *program, const char *more_options) {
   char text[512];
   program_options(program, text, sizeof text);
   fprintf(to, "int main(void) {\n  pthread_t threads[THREADS];\n  varve_options options;\n");
@@ -308,7 +320,6 @@ static void print_main(FILE *to, const struct program *program, const char *more
   if (program_contents(program) & 1) fprintf(to, "  options.after_collection = after_collection;\n");
   fprintf(to, "  EXPECT(!varve_options_parse(&options, \"%s\", NULL));\n", text);
   if (*more_options) fprintf(to, "  EXPECT(!varve_options_parse(&options, \"%s\", NULL));\n", more_options);
-  if (granule) fprintf(to, "  options.granule = VARVE_GRANULE;\n");
   fprintf(to,
           "  EXPECT(!varve_heap_create(&options, &heap, NULL));\n"
           "  if (IS_NARROW) EXPECT(!varve_narrow_coding_get(heap, &coding));\n"
@@ -353,7 +364,7 @@ static void print_whole(const struct program *program, const char *more_options,
   fputs("  after_layout = layout_data;\n}\n", to);
   for (unsigned i = 0; i < program_threads(program); ++i) print_thread(to, name, i);
   fputc('\n', to);
-  print_main(to, program, more_options, false);
+  print_main(to, program, more_options);
   if (fclose(to)) fprintf(stderr, "fuzz: cannot write %s\n", name), exit(2);
 }
 

@@ -241,7 +241,7 @@ bool kind_is_immutable(enum kind kind);
 bool kind_is_weak(enum kind kind);
 bool kind_is_hooked(enum kind kind);
 /** Data of a node from PATTERN_FROM on, four bytes at a time, but for what says where slots are. */
-#define PATTERN_FROM 128u
+#define PATTERN_FROM 32u
 uint32_t node_pattern(const struct node *node, size_t offset);
 /** A node with all edges null; `units` says how large it shall be, in words. */
 struct node *node_new(struct world *world, enum kind kind, size_t units);

@@ -77,13 +77,13 @@ struct world {
   varve_finalizer finalizer[FINALIZERS];
 };
 
-static varve_heap *heap;
-static varve_refs *slab;
-static varve_narrow_coding coding;
-static struct world w[THREADS];
-static pthread_barrier_t gate;
-static _Atomic uint64_t collections, wrong;
-static varve_layout after_layout;
+HELPER varve_heap *heap;
+HELPER varve_refs *slab;
+HELPER varve_narrow_coding coding;
+HELPER struct world w[THREADS];
+HELPER pthread_barrier_t gate;
+HELPER _Atomic uint64_t collections, wrong;
+HELPER varve_layout after_layout;
 
 HELPER void __attribute__((noreturn)) broken(int line, const char *what) {
   fprintf(stderr, "line %d: %s\n", line, what);
@@ -448,8 +448,8 @@ struct ran {
   varve_object *object;
   void *context;
 };
-static struct ran ran[8];
-static unsigned ran_count;
+HELPER struct ran ran[8];
+HELPER unsigned ran_count;
 
 HELPER void run_record(varve_mutator *me, varve_object *object, void *context) {
   (void)me;
