@@ -23,9 +23,11 @@ struct described {
 static varve_heap *heap;
 static varve_mutator *me;
 static varve_layout count;
+static uint64_t moves;
 
 static void close_heap(void) {
   if (!heap) return;
+  if (count > 1000 && moves < count / 10) parse_fail("of %u layouts %llu objects were moved", count, (unsigned long long)moves);
   if (varve_detach(me) != VARVE_OK || varve_heap_destroy(heap) != VARVE_OK) parse_fail("the heap does not end");
   heap = NULL;
 }
@@ -39,20 +41,22 @@ static void open_heap(void) {
   if (varve_options_parse(&options, "heap-max=16m,workers=1,verify=2,poison=1,move-everything=1,narrow=1", NULL) ||
       varve_heap_create(&options, &heap, NULL) || varve_attach(heap, "fuzz", &me, NULL))
     parse_fail("no heap");
-  count = 0;
+  if (varve_layout_register(heap, &(varve_layout_desc){.kind = VARVE_LAYOUT_DATA}, &count, NULL)) parse_fail("no layout");
 }
 
-/* Small numbers nearly always, and the largest. */
+/* Small multiples of 8 nearly always, then of 4, other numbers, and the largest. */
 static uint32_t read_field(struct reader *reader) {
   uint8_t byte = (uint8_t)read_number(reader, 1);
-  if (byte < 248) return byte;
+  if (byte < 224) return byte % 32 * 8u;
+  if (byte < 240) return byte % 16 * 4u;
+  if (byte < 248) return byte % 8;
   if (byte < 252) return (uint32_t)read_number(reader, 4);
   return UINT32_MAX - (byte - 252u);
 }
 
 static size_t read_count(struct reader *reader, size_t most) {
   uint8_t byte = (uint8_t)read_number(reader, 1);
-  return byte == 255 ? SIZE_MAX / 16 + 1 : byte % (most + 1);
+  return byte == 255 ? SIZE_MAX / 16 + 1 : byte < 96 ? 0 : byte % (most + 1);
 }
 
 static void trace_nothing(void *context, varve_object *object, size_t bytes, varve_visitor *visitor) {
@@ -70,16 +74,16 @@ static void describe(struct reader *r, struct described *d) {
   uint8_t flags = (uint8_t)read_number(r, 1);
   desc->name = flags & 1 ? "a name that is longer than what the text of an error can hold of it, and has %s and %n" : NULL;
   desc->immutable = flags & 2;
-  desc->narrow = flags & 4;
-  desc->trace = flags & 8 ? trace_nothing : NULL;
+  desc->narrow = (flags & 5) == 5;
+  desc->trace = flags & 9 ? trace_nothing : NULL;
   desc->moved = flags & 16 ? moved : NULL;
-  desc->moved_survivors = flags & 32;
-  desc->bytes = flags & 64 ? (size_t)read_number(r, 8) : 0;
+  desc->moved_survivors = (flags & 34) == 34;
+  desc->bytes = (flags & 72) == 72 ? (size_t)read_number(r, 8) : 0;
   desc->offset_count = read_count(r, OFFSETS);
-  desc->offsets = desc->offset_count > OFFSETS ? (flags & 128 ? NULL : d->offsets) : d->offsets;
+  desc->offsets = desc->offset_count > OFFSETS ? ((flags & 130) == 130 ? NULL : d->offsets) : d->offsets;
   for (size_t i = 0; i < desc->offset_count && i < OFFSETS; ++i) d->offsets[i] = read_field(r);
   desc->narrow_count = desc->offset_count > OFFSETS ? 0 : read_count(r, OFFSETS);
-  desc->narrow_offsets = flags & 128 ? NULL : d->narrow_offsets;
+  desc->narrow_offsets = (flags & 130) == 130 ? NULL : d->narrow_offsets;
   for (size_t i = 0; i < desc->narrow_count && i < OFFSETS; ++i) d->narrow_offsets[i] = read_field(r);
   desc->first = read_field(r);
   desc->stride = read_field(r);
@@ -129,6 +133,7 @@ static bool is_plain(const varve_layout_desc *desc) {
 
 static void move_one(const varve_layout_desc *desc, varve_layout layout, size_t bytes) {
   VARVE_FRAME(frame, me, root);
+  if (!varve_alloc(me, 1, 200)) parse_fail("no memory"); /* garbage in front of it, so that it moves */
   varve_word *object = varve_alloc(me, layout, bytes);
   if (!object) return; /* that large it cannot be */
   varve_word word = varve_tag(object, 0);
@@ -139,7 +144,8 @@ static void move_one(const varve_layout_desc *desc, varve_layout layout, size_t 
   frame.root = word;
   if (varve_collect(me) != VARVE_OK) parse_fail("no collection");
   object = (varve_word *)varve_untag(frame.root);
-  if ((varve_word)(uintptr_t)object == word && bytes < 1024) return; /* it has stayed; nothing can be told */
+  if (frame.root == word) return; /* it has stayed; nothing can be told */
+  ++moves;
   for (size_t at = 8; at < bytes && is_plain(desc); at += 8)
     if (object[at / 8] != (is_slot(desc, at, bytes) ? varve_tag(object, 0) : word))
       parse_fail("the word at %zu of %zu bytes is wrong", at, bytes);
@@ -155,6 +161,7 @@ static size_t least(const varve_layout_desc *desc) {
     for (size_t i = 0; i < desc->narrow_count; ++i)
       if (desc->narrow_offsets[i] + (size_t)4 > bytes) bytes = desc->narrow_offsets[i] + (size_t)4;
   if (desc->first > bytes) bytes = desc->first;
+  if (desc->kind >= VARVE_LAYOUT_WEAK && bytes < 16) bytes = 16;
   if (desc->kind == VARVE_LAYOUT_UNION || desc->kind == VARVE_LAYOUT_CLOSURE) return bytes < 4096 ? 4096 : bytes;
   return (bytes + 7) / 8 * 8;
 }

@@ -42,6 +42,17 @@ static void check_bounds(const varve_options *options) {
 #undef VARVE_CHOICE
 }
 
+/* No bound is that high; so no number may be, whatever its length and its suffix. */
+static void check_numbers(const char *text) {
+  for (const char *equals = text; (equals = strchr(equals, '=')) != NULL; ++equals) {
+    char *end;
+    double number = strtod(equals + 1, &end);
+    const char *suffix = *end ? strchr("kmgt", *end | 32) : NULL;
+    for (; suffix; suffix = *suffix == 'k' ? NULL : suffix - 1) number *= 1024;
+    if (equals[1] >= '0' && equals[1] <= '9' && number > 0x1p42) parse_fail("%s was accepted", text);
+  }
+}
+
 static void print_and_read(const varve_options *options) {
   char text[4096];
   varve_options again;
@@ -114,6 +125,7 @@ void parse_options(const uint8_t *bytes, size_t length) {
   varve_status status = varve_options_parse(&options, text, &error);
   if (status == VARVE_OK) {
     check_bounds(&options);
+    check_numbers(text);
     print_and_read(&options);
     resolve(&options, text);
   } else {
