@@ -65,8 +65,8 @@ static void open_record(struct world *world, struct record *record, varve_object
   forget_record(world, record);
   world->extra = node;
   world->extra_at = (uintptr_t)object;
-  if (node) SAY(world, "compare_with(me, &w[%u], &%s);", world->index, name_of(node).chars);
   compare(world);
+  say_compare(world);
   world->extra = NULL;
   if (node && kept_at < PLACES && place_is_there(world, kept_at)) place_set(world, kept_at, node, (uintptr_t)object, 0);
 }

@@ -14,7 +14,7 @@ void fail(const struct world *world, const char *format, ...) {
   size_t at = world->player ? world->player->op : 0;
   struct op op = program_op(run->program, at);
   va_list list;
-  if (world->player && world->player->mutator && world->player->world == world) SAY(world, "compare(me, &w[%u]);", world->index);
+  if (world->player && world->player->mutator) say_compare(world);
   va_start(list, format);
   fputs("fuzz: ", stderr);
   vfprintf(stderr, format, list);

@@ -2,14 +2,15 @@
 /* main.c -- random programs from seeds, or one from a file.
  *
  *   fuzz [--seed S] [--seeds N] [--seconds T] [--length OPS] [--threads T] [--options LIST] [--file F] [--save F]
- *        [--shrink] [--print] [--c] [--save-c F] [--json]
+ *        [--shrink] [--print] [--c] [--save-c F] [--json] [FILE...]
  *
  * @test quick   quick --seeds 15 --length 400
  * @test lone    model --seed 1000 --threads 1 --seconds 6
  * @test threads model --seed 2000 --threads 3 --seconds 6
  * @test long    long --seed 3000 --length 5000 --seconds 8
  *
- * --save writes the program to a file. --shrink looks, for a program that fails, for the shortest that still does,
+ * FILEs are programs that are carried out before, and if nothing else is asked for, instead. --save writes the program
+ * to a file. --shrink looks, for a program that fails, for the shortest that still does,
  * prints its operations and saves it; --print prints the operations of each program. --c prints the program as C, as
  * carried out, in place of carrying it out here, and --save-c writes that to a file; what was shrunk, too. Exit status: 0 when all is well; a
  * failure ends the process by a signal, or with 1 when it was shrunk.
@@ -129,6 +130,12 @@ static void print_counts(const struct choice *choice, const struct counts *count
   puts(choice->json ? "}" : "");
 }
 
+static void run_file(struct choice *choice, const char *name, struct counts *counts) {
+  choice->file = name;
+  run_one(choice, choice->seed, counts);
+  choice->file = NULL;
+}
+
 static bool read_flag(struct choice *choice, const char *name) {
   if (!strcmp(name, "--shrink")) choice->shrink = true;
   else if (!strcmp(name, "--print")) choice->print = true;
@@ -158,6 +165,10 @@ int main(int count, char **arguments) {
   const char *seed = getenv("VARVE_TEST_SEED");
   time_t begin = time(NULL), said = begin;
   for (int i = 1; i < count; ++i) {
+    if (*arguments[i] != '-') {
+      run_file(&choice, arguments[i], &counts);
+      continue;
+    }
     if (read_flag(&choice, arguments[i])) continue;
     if (i + 1 == count || !read_option(&choice, arguments[i], arguments[i + 1])) {
       fprintf(stderr, "fuzz: what is %s?\n", arguments[i]);
@@ -166,7 +177,7 @@ int main(int count, char **arguments) {
     ++i;
   }
   if (seed) choice.seed = strtoull(seed, NULL, 0);
-  if (!choice.seeds) choice.seeds = choice.seconds ? UINT64_MAX : 1;
+  if (!choice.seeds) choice.seeds = choice.seconds ? UINT64_MAX : !counts.programs;
   for (uint64_t i = 0; i < choice.seeds; ++i) {
     time_t now = time(NULL);
     if (choice.seconds && now - begin >= choice.seconds) break;

@@ -96,6 +96,12 @@ void say_store(const struct world *world, const struct node *node, const struct 
   else say(world, "%s_word(me, &%s, %u, %#" PRIx64 ");", verb, name_of(node).chars, edge->offset, edge->word);
 }
 
+void say_compare(const struct world *world) {
+  if (!world->run->print) return;
+  if (world->extra) say(world, "compare_with(me, &w[%u], &%s);", world->index, name_of(world->extra).chars);
+  else say(world, "compare(me, &w[%u]);", world->index);
+}
+
 /* ---- things ---- */
 
 static const char *slot_kind(const struct edge *edge) {

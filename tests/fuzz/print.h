@@ -29,6 +29,8 @@ __attribute__((format(printf, 2, 3))) void say(const struct world *world, const 
 
 /** The shadow has cleared an edge. */
 void say_cleared(const struct world *world, const struct node *node, const struct edge *edge);
+/** A comparison of all, with what is `extra`. */
+void say_compare(const struct world *world);
 /** What a place holds from now on. */
 void say_expected(const struct world *world, unsigned place, const struct place *holds);
 /** What a new node's object begins as. */
