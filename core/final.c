@@ -238,7 +238,7 @@ size_t varve_finalizers_run(varve_mutator *mutator, size_t most) {
   for (; taken < most && varve_finalizer_next(mutator, &one); ++taken)
     if (one.fn) one.fn(mutator, one.object, one.context);
 #ifdef VARVE_PLANT_FINALIZER_TWICE
-  if (taken == 2 && one.fn) one.fn(mutator, one.object, one.context);
+  if (taken && one.fn) one.fn(mutator, one.object, one.context);
 #endif
   return taken;
 }

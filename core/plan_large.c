@@ -30,7 +30,7 @@ void varve__plan_large_sweep(struct varve_heap *heap) {
       uint32_t b = r * VARVE__REGION_BLOCKS + bits_lowest(range);
       if (space->blocks[b].kind != BLOCK_LARGE_HEAD || head_is_marked(space, b)) continue;
 #ifdef VARVE_PLANT_LARGE_LEAKED
-      if (b % 2) continue;
+      continue;
 #endif
       atomic_fetch_sub_explicit(&space->used_blocks, space->blocks[b].age, memory_order_relaxed);
       ++heap->current.large_freed;

@@ -172,6 +172,9 @@ static void meet_place(struct world *world, unsigned place) {
   enum place_kind kind = place_kind(place, &i);
   if (!place_is_there(world, place)) return;
   snprintf(where, sizeof where, "place %u (kind %u)", place, kind);
+  if (kind == PLACE_PINNED && !world->parked && world->place[place].node &&
+      (uintptr_t)(place_load(world, place) & ~(varve_word)7) != world->held[i])
+    fail(world, "%s: pinned, and has moved", where);
   meet(world, world->place[place].node,
        check_word(world, place_load(world, place), world->place[place].node, world->place[place].word,
                   kind == PLACE_NARROW, where));
@@ -216,6 +219,15 @@ void compare(struct world *world) {
   ++world->counts.compared;
 }
 
+/* An exact collection of a world that is alone leaves what the shadow has, and not a byte more. */
+static void compare_size(const struct world *world, bool exact) {
+  const struct run *run = world->run;
+  uint64_t live = run->live[world->seen % LOG_SIZE];
+  if (!exact || !run->full[world->seen % LOG_SIZE] || run->searches || run->threads > 1 || world->has_immortals) return;
+  if (!(program_contents(run->program) & 1) && live != world->bytes)
+    fail(world, "%" PRIu64 " bytes are alive, and %" PRIu64 " should be", live, world->bytes);
+}
+
 void settle(struct world *world) {
   uint64_t now = world->run->collections;
   if (world->seen == now && world->run->threads > 1) SAY(world, "settle(me, &w[%u]);", world->index);
@@ -223,6 +235,7 @@ void settle(struct world *world) {
   if (now - world->seen > LOG_SIZE) fail(world, "too many collections between two safepoints");
   bool exact = !shadow_is_mortal_again(world);
   while (world->seen < now) shadow_collected(world, ++world->seen, exact);
+  compare_size(world, exact);
   shadow_resolve(world, now);
   compare(world);
   SAY(world, "settle(me, &w[%u]);", world->index);

@@ -117,6 +117,7 @@ static void store(struct world *world, unsigned place, varve_word word, const ch
       *place_slot(world, place) = word;
       break;
   }
+  if (place_kind(place, &i) == PLACE_PINNED) world->held[i] = (uintptr_t)(word & ~(varve_word)7);
   if (place < DERIVED) world->derived[place] = (uintptr_t)(word & ~(varve_word)7) + world->distance[place];
 }
 
@@ -242,6 +243,7 @@ void places_unpark(struct world *world) {
   SAY(world, "unpark(&w[%u], me);", world->index);
   world->parked = false;
   for (unsigned i = 0; i < THREAD_SLOTS; ++i) *place_slot(world, i) = world->bridge[i];
+  for (unsigned i = 0; i < PINNED_FRAMES; ++i) world->held[i] = (uintptr_t)(world->pinned[i].slot[0] & ~(varve_word)7);
   varve_frame_push(mutator, &world->frame.frame, FRAME_SLOTS);
   for (unsigned i = 0; i < world->inner_depth; ++i) varve_frame_push(mutator, &world->inner[i].frame, INNER_SLOTS);
   for (unsigned i = 0; i < world->pinned_depth; ++i) varve_pinned_push(mutator, &world->pinned[i].frame, 1);

@@ -194,6 +194,7 @@ static void add_counts(struct counts *to, const struct counts *from) {
 static void note_collection(void *context, const varve_collection_stats *stats) {
   struct run *run = context;
   run->full[stats->number % LOG_SIZE] = stats->epochs == stats->epochs_taken;
+  run->live[stats->number % LOG_SIZE] = stats->live_after;
   add_figures(&run->counts, stats);
   run->collections = stats->number;
 }

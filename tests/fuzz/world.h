@@ -172,6 +172,7 @@ struct world {
   struct frame frame;
   struct inner_frame inner[INNER_FRAMES];
   struct pinned_frame pinned[PINNED_FRAMES];
+  uintptr_t held[PINNED_FRAMES]; /* the addresses that must stay */
   unsigned inner_depth, pinned_depth;
   varve_word globals[GLOBALS];
   varve_handle *handle[HANDLES];
@@ -227,6 +228,7 @@ struct run {
   struct world world[FUZZ_THREADS_MAX];
   _Atomic uint64_t collections;
   bool full[LOG_SIZE];    /* whether they were, by number modulo */
+  uint64_t live[LOG_SIZE]; /* bytes that they left */
   _Atomic uint64_t wrong; /* what hooks found */
   struct counts counts;   /* of collections */
   struct gate *gate;
