@@ -211,7 +211,7 @@ static void hold(struct world *world, unsigned place, bool chain, struct node *n
     slot_store(world, node, address, &node->edges[0], holder, holder_at, i, true);
     place_set(world, place, node, address, 0);
   } else if (holder) {
-    slot_store(world, holder, holder_at, &holder->edges[i % holder->edge_count], node, address, i, false);
+    slot_store(world, holder, holder_at, &holder->edges[i * 37 % holder->edge_count], node, address, i, false);
   }
 }
 
@@ -219,8 +219,9 @@ static void hold(struct world *world, unsigned place, bool chain, struct node *n
 static bool make_holder(struct world *world, const struct op *op, unsigned place) {
   uintptr_t address;
   enum kind kind = world->run->narrow && op->c & 64 ? KIND_NARROW_ARRAY : (enum kind)SHAPE_ARRAY;
-  struct node *node =
-      make(world, kind, op->c % 10 == 0 && !world->run->often ? 17000 : 20 + op->c % 600, op->c, &address);
+  unsigned turn = kind == KIND_NARROW_ARRAY ? 2 : 10;
+  bool large = op->c % turn == 0 && !world->run->often && world->bytes < BYTES_MAX;
+  struct node *node = make(world, kind, large ? 17000 : 20 + op->c % 600, op->c, &address);
   if (node) place_set(world, place, node, address, 0);
   return node != NULL;
 }
