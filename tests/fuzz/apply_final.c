@@ -83,10 +83,8 @@ static void say_taken(const struct world *world, const struct record *record, in
   if (!world->run->print) return;
   if (!record->cleaner) name = name_of(record->node);
   if (!record->cleaner) thing.chars[0] = '&';
-  if (index < 0)
-    say(world, "take(me, %#llx, %s%s);", (unsigned long long)context_of(record), thing.chars, name.chars);
-  else
-    say(world, "has_run(%d, %#llx, %s%s);", index, (unsigned long long)context_of(record), thing.chars, name.chars);
+  if (index < 0) say(world, "take(me, %#llx, %s%s);", (unsigned long long)context_of(record), thing.chars, name.chars);
+  else say(world, "has_run(%d, %#llx, %s%s);", index, (unsigned long long)context_of(record), thing.chars, name.chars);
 }
 
 bool take_one(struct world *world, unsigned kept_at) {

@@ -70,8 +70,8 @@ void apply_resolve(struct world *world, const struct op *op) {
   uintptr_t address;
   struct node *node = find(world, op->a, op->b, &address);
   if (node)
-    SAY(world, "EXPECT(varve_object_of(me, (uintptr_t)%s.at + %zu) == %s.at);", name_of(node).chars, op->c % node->bytes,
-        name_of(node).chars);
+    SAY(world, "EXPECT(varve_object_of(me, (uintptr_t)%s.at + %zu) == %s.at);", name_of(node).chars,
+        op->c % node->bytes, name_of(node).chars);
   if (node)
     require(world, varve_object_of(mutator_of(world), address + op->c % node->bytes) == (void *)address,
             "an address within an object leads elsewhere");

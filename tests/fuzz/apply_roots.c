@@ -119,7 +119,8 @@ void apply_slab(struct world *world, const struct op *op) {
   *place = (struct place){NULL, 0};
   if (world->slab_word[i]) {
     say_expected(world, first_place(PLACE_SLAB) + i, place);
-    SAY(world, "varve_slab_give(slab, w[%u].slab_word[%u]), w[%u].slab_word[%u] = NULL;", world->index, i, world->index, i);
+    SAY(world, "varve_slab_give(slab, w[%u].slab_word[%u]), w[%u].slab_word[%u] = NULL;", world->index, i, world->index,
+        i);
     varve_slab_give(world->run->slab, world->slab_word[i]);
     world->slab_word[i] = NULL;
     return;
@@ -152,7 +153,7 @@ void apply_derive(struct world *world, const struct op *op) {
   unsigned i = op->a % DERIVED;
   world->distance[i] = op->b - (uintptr_t)(op->c % 1000);
   SAY(world, "w[%u].distance[%u] = (uintptr_t)%lld;", world->index, i, (long long)world->distance[i]);
-  SAY(world, "w[%u].derived[%u] = (uintptr_t)(w[%u].frame.slot[%u] & ~(varve_word)7) + w[%u].distance[%u];", world->index,
-      i, world->index, i, world->index, i);
+  SAY(world, "w[%u].derived[%u] = (uintptr_t)(w[%u].frame.slot[%u] & ~(varve_word)7) + w[%u].distance[%u];",
+      world->index, i, world->index, i, world->index, i);
   world->derived[i] = (uintptr_t)(world->frame.slot[i] & ~(varve_word)7) + world->distance[i];
 }

@@ -81,8 +81,10 @@ void kinds_register(struct run *run) {
   add_weak(run, KIND_TABLE_HOOKED, "hooked table", VARVE_LAYOUT_EPHEMERONS, VARVE_WEAK_BEFORE);
   for (unsigned kind = KIND_HOOKED; kind <= KIND_SURVIVOR; ++kind)
     add(run, (enum kind)kind,
-        (varve_layout_desc){
-            .name = kind == KIND_HOOKED ? "hooked" : "survivor", .kind = VARVE_LAYOUT_OFFSETS, .offsets = hooked_offsets, .offset_count = 2});
+        (varve_layout_desc){.name = kind == KIND_HOOKED ? "hooked" : "survivor",
+                            .kind = VARVE_LAYOUT_OFFSETS,
+                            .offsets = hooked_offsets,
+                            .offset_count = 2});
   if (run->narrow) add_narrow(run);
 }
 
@@ -110,7 +112,8 @@ static void set_pattern(struct node *node) {
   uint32_t next = 0;
   if (node->kind == SHAPE_CLOSURE || node->kind == SHAPE_PACKED_CLOSURE || node->kind == SHAPE_ENDLESS_CLOSURE) return;
   for (size_t at = PATTERN_FROM; at < node->bytes; at += 4) {
-    while (next < node->edge_count && at >= node->edges[next].offset + (node->edges[next].kind == EDGE_NARROW ? 4u : 8u))
+    while (next < node->edge_count &&
+           at >= node->edges[next].offset + (node->edges[next].kind == EDGE_NARROW ? 4u : 8u))
       ++next;
     uint32_t data = node_pattern(node, at);
     if (next == node->edge_count || at < node->edges[next].offset) memcpy(node->image + at, &data, 4);

@@ -12,8 +12,8 @@
  * FILEs are programs that are carried out before, and if nothing else is asked for, instead. --save writes the program
  * to a file. --shrink looks, for a program that fails, for the shortest that still does,
  * prints its operations and saves it; --print prints the operations of each program. --c prints the program as C, as
- * carried out, in place of carrying it out here, and --save-c writes that to a file; what was shrunk, too. Exit status: 0 when all is well; a
- * failure ends the process by a signal, or with 1 when it was shrunk.
+ * carried out, in place of carrying it out here, and --save-c writes that to a file; what was shrunk, too. Exit
+ * status: 0 when all is well; a failure ends the process by a signal, or with 1 when it was shrunk.
  */
 #define _POSIX_C_SOURCE 200809L
 

@@ -82,11 +82,21 @@ static void say_place(const struct world *world, unsigned place, const char *tex
   struct place_name name = name_of_place(world, place);
   const struct place *holds = &world->place[place];
   switch (place_kind(place, &i)) {
-    case PLACE_HANDLE: say(world, "varve_handle_set(me, %s, %s);", name.chars, text); break;
-    case PLACE_ARRAY: say(world, "varve_ref_store(me, w[%u].array, &%s, %s);", w, name.chars, text); break;
-    case PLACE_SLAB: say(world, "varve_ref_exchange(me, slab, %s, %s);", name.chars, text); break;
-    case PLACE_NARROW: say(world, "varve_ref_store_narrow(me, w[%u].narrow_array, &%s, %s);", w, name.chars, text); break;
-    default: say(world, "%s = %s;", name.chars, text); break;
+    case PLACE_HANDLE:
+      say(world, "varve_handle_set(me, %s, %s);", name.chars, text);
+      break;
+    case PLACE_ARRAY:
+      say(world, "varve_ref_store(me, w[%u].array, &%s, %s);", w, name.chars, text);
+      break;
+    case PLACE_SLAB:
+      say(world, "varve_ref_exchange(me, slab, %s, %s);", name.chars, text);
+      break;
+    case PLACE_NARROW:
+      say(world, "varve_ref_store_narrow(me, w[%u].narrow_array, &%s, %s);", w, name.chars, text);
+      break;
+    default:
+      say(world, "%s = %s;", name.chars, text);
+      break;
   }
   say_expected(world, place, holds);
 }

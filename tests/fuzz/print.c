@@ -18,10 +18,12 @@
 #define PATH_BYTES 512u
 
 /* The text that all programs begin with. */
-__asm__(".pushsection .rodata\n"
-        "fuzz_printed_head: .incbin \"" FUZZ_PRINTED_HEAD "\"\n"
-        "fuzz_printed_head_end: .byte 0\n"
-        ".popsection");
+__asm__(
+    ".pushsection .rodata\n"
+    "fuzz_printed_head: .incbin \"" FUZZ_PRINTED_HEAD
+    "\"\n"
+    "fuzz_printed_head_end: .byte 0\n"
+    ".popsection");
 extern const char fuzz_printed_head[] __attribute__((visibility("hidden")));
 
 struct print {
@@ -165,8 +167,7 @@ static void say_words(const struct world *world, const struct node *node) {
       memcpy(&word, node->image + at + count * 8, 8);
       length += (size_t)snprintf(line + length, sizeof line - length, "%s%#" PRIx64, count ? ", " : "", word);
     }
-    if (count)
-      say(world, "thing_words(&%s, %zu, %zu, (uint64_t[]){%s});", name_of(node).chars, at, count, line);
+    if (count) say(world, "thing_words(&%s, %zu, %zu, (uint64_t[]){%s});", name_of(node).chars, at, count, line);
     at += count ? count * 8 : 8;
   }
 }
@@ -189,7 +190,8 @@ void say_thing(const struct world *world, const struct node *node) {
 
 /* ---- layouts ---- */
 
-static void print_offsets(FILE *file, const char *field, const char *count_field, const uint32_t *offsets, size_t count) {
+static void print_offsets(FILE *file, const char *field, const char *count_field, const uint32_t *offsets,
+                          size_t count) {
   if (!count) return;
   fprintf(file, ", .%s = (const uint32_t[]){", field);
   for (size_t i = 0; i < count; ++i) fprintf(file, "%s%u", i ? ", " : "", offsets[i]);
@@ -234,8 +236,8 @@ static void print_layout(const struct run *run, const varve_heap *heap, const va
             desc->kind == VARVE_LAYOUT_OFFSETS ? 16 : desc->first - 8, desc->moved_survivors);
   fprintf(file, "  EXPECT(!varve_layout_register(heap, &(varve_layout_desc){.name = \"%s\", .kind = VARVE_LAYOUT_%s",
           desc->name, kinds[desc->kind]);
-  fprintf(file, ", .immutable = %d, .bytes = %zu, .narrow = %d, .first = %u, .stride = %u", desc->immutable, desc->bytes,
-          desc->narrow, desc->first, desc->stride);
+  fprintf(file, ", .immutable = %d, .bytes = %zu, .narrow = %d, .first = %u, .stride = %u", desc->immutable,
+          desc->bytes, desc->narrow, desc->first, desc->stride);
   print_offsets(file, "offsets", "offset_count", desc->offsets, desc->offset_count);
   print_offsets(file, "narrow_offsets", "narrow_count", desc->narrow_offsets, desc->narrow_count);
   if (desc->kind == VARVE_LAYOUT_UNION) print_union(file, heap, desc);
@@ -306,11 +308,13 @@ static void print_constants(FILE *to, const struct program *program, bool search
   static const struct {
     const char *name;
     unsigned value;
-  } sizes[] = {{"FRAME_SLOTS", FRAME_SLOTS}, {"INNER_FRAMES", INNER_FRAMES}, {"INNER_SLOTS", INNER_SLOTS},
-               {"PINNED_FRAMES", PINNED_FRAMES}, {"THREAD_SLOTS", THREAD_SLOTS}, {"GLOBALS", GLOBALS},
-               {"HANDLES", HANDLES}, {"ARRAY_WORDS", ARRAY_WORDS}, {"ARRAY_ROOM", ARRAY_ROOM},
-               {"SLAB_WORDS", SLAB_WORDS}, {"UNTRACKED", UNTRACKED}, {"CALLBACKS", CALLBACKS}, {"NARROWS", NARROWS},
-               {"DERIVED", DERIVED}};
+  } sizes[] = {{"FRAME_SLOTS", FRAME_SLOTS},   {"INNER_FRAMES", INNER_FRAMES},
+               {"INNER_SLOTS", INNER_SLOTS},   {"PINNED_FRAMES", PINNED_FRAMES},
+               {"THREAD_SLOTS", THREAD_SLOTS}, {"GLOBALS", GLOBALS},
+               {"HANDLES", HANDLES},           {"ARRAY_WORDS", ARRAY_WORDS},
+               {"ARRAY_ROOM", ARRAY_ROOM},     {"SLAB_WORDS", SLAB_WORDS},
+               {"UNTRACKED", UNTRACKED},       {"CALLBACKS", CALLBACKS},
+               {"NARROWS", NARROWS},           {"DERIVED", DERIVED}};
   for (size_t i = 0; i < COUNT_OF(sizes); ++i) fprintf(to, "#define %s %uu\n", sizes[i].name, sizes[i].value);
   fprintf(to, "#define FINALIZERS %zu\n", program_ops(program) + 2);
   fprintf(to, "#define THREADS %uu\n#define IS_NARROW %d\n", program_threads(program), narrow);
@@ -333,17 +337,19 @@ static void print_main(FILE *to, const struct program *program, const char *more
           "  register_layouts();\n  alarm(60);\n"
           "  void *(*const mains[])(void *) = {thread_0");
   for (unsigned i = 1; i < program_threads(program); ++i) fprintf(to, ", thread_%u", i);
-  fprintf(to, "};\n"
-              "  for (unsigned i = 0; i < THREADS; ++i) EXPECT(!pthread_create(&threads[i], NULL, mains[i], NULL));\n"
-              "  for (unsigned i = 0; i < THREADS; ++i) pthread_join(threads[i], NULL);\n"
-              "  varve_slab_destroy(slab);\n  EXPECT(!varve_heap_destroy(heap));\n  return 0;\n}\n");
+  fprintf(to,
+          "};\n"
+          "  for (unsigned i = 0; i < THREADS; ++i) EXPECT(!pthread_create(&threads[i], NULL, mains[i], NULL));\n"
+          "  for (unsigned i = 0; i < THREADS; ++i) pthread_join(threads[i], NULL);\n"
+          "  varve_slab_destroy(slab);\n  EXPECT(!varve_heap_destroy(heap));\n  return 0;\n}\n");
 }
 
 static void print_thread(FILE *to, const char *name, unsigned index) {
   fprintf(to, "\nstatic void *thread_%u(void *unused) {\n", index);
   fprintf(to, "  volatile uintptr_t kept[%u] = {0}; /* what only the stack holds */\n", KEPT);
-  fprintf(to, "  varve_mutator *me;\n  varve_slab_cursor cursor;\n  uint64_t count;\n  pid_t child;\n"
-              "  (void)unused, (void)kept, (void)count, (void)child;\n");
+  fprintf(to,
+          "  varve_mutator *me;\n  varve_slab_cursor cursor;\n  uint64_t count;\n  pid_t child;\n"
+          "  (void)unused, (void)kept, (void)count, (void)child;\n");
   append(to, name, thread_parts[index]);
   fprintf(to, "  return NULL;\n}\n");
 }
@@ -356,10 +362,11 @@ static void print_whole(const struct program *program, const char *more_options,
   varve_options_init(&options);
   if (!to || varve_options_parse(&options, text, NULL) || varve_options_parse(&options, more_options, NULL))
     fprintf(stderr, "fuzz: cannot write %s\n", name), exit(2);
-  fprintf(to, "/* A random program of tests/fuzz, %zu operations, written down as it was carried out%s.\n"
-              " *   cc -std=gnu11 -g -O0 -I PREFIX/include THIS.c -o this -L PREFIX/lib -lvarve -lhwloc -lpthread -lm\n"
-              " * Exit status: 0 well; by a signal: a check failed, or the library's own; 77: it went another way. */\n"
-              "#define _GNU_SOURCE\n",
+  fprintf(to,
+          "/* A random program of tests/fuzz, %zu operations, written down as it was carried out%s.\n"
+          " *   cc -std=gnu11 -g -O0 -I PREFIX/include THIS.c -o this -L PREFIX/lib -lvarve -lhwloc -lpthread -lm\n"
+          " * Exit status: 0 well; by a signal: a check failed, or the library's own; 77: it went another way. */\n"
+          "#define _GNU_SOURCE\n",
           program_ops(program), status ? ", which ended badly" : "");
   print_constants(to, program, program_searches(program) || options.conservative_roots, options.narrow);
   fputs(fuzz_printed_head, to);

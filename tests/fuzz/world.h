@@ -227,12 +227,12 @@ struct run {
   struct player player[FUZZ_THREADS_MAX];
   struct world world[FUZZ_THREADS_MAX];
   _Atomic uint64_t collections;
-  bool full[LOG_SIZE];    /* whether they were, by number modulo */
+  bool full[LOG_SIZE];     /* whether they were, by number modulo */
   uint64_t live[LOG_SIZE]; /* bytes that they left */
-  _Atomic uint64_t wrong; /* what hooks found */
-  struct counts counts;   /* of collections */
+  _Atomic uint64_t wrong;  /* what hooks found */
+  struct counts counts;    /* of collections */
   struct gate *gate;
-  unsigned ran; /* finalizers, by the call that is under way */
+  unsigned ran;        /* finalizers, by the call that is under way */
   struct print *print; /* NULL: it is not written down; see print.h */
 };
 

@@ -73,7 +73,6 @@ static size_t length_of(const uint8_t *bytes, size_t left) {
 
 void parse_cgroup(const uint8_t *bytes, size_t length) {
   struct varve_cgroup found, again;
-  bool stands = false;
   const uint8_t *at = bytes, *end = bytes + length;
   make_root();
   for (size_t i = 0; i < FILES; ++i) {
@@ -85,7 +84,8 @@ void parse_cgroup(const uint8_t *bytes, size_t length) {
   varve__cgroup_read(root, &again);
   if (found.memory_limit != again.memory_limit || found.quota_cpus != again.quota_cpus)
     parse_fail("another limit at the second reading");
-  stands = found.memory_limit == UINT64_MAX || stands_in(bytes, length, found.memory_limit);
-  if (!stands || !found.memory_limit) parse_fail("memory_limit %llu is in no file", (unsigned long long)found.memory_limit);
+  bool stands = found.memory_limit == UINT64_MAX || stands_in(bytes, length, found.memory_limit);
+  if (!stands || !found.memory_limit)
+    parse_fail("memory_limit %llu is in no file", (unsigned long long)found.memory_limit);
   if (found.quota_cpus > INT32_MAX) parse_fail("a quota of %u processors", found.quota_cpus);
 }

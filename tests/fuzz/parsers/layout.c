@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* layout.c -- descriptions of layouts, whatever they say. One that is accepted gets an object, each word of which refers
- * to the object itself; the collector moves it. Where the description says plainly which words are slots, exactly these
- * must have been rewritten. */
+/* layout.c -- descriptions of layouts, whatever they say. One that is accepted gets an object, each word of which
+ * refers to the object itself; the collector moves it. Where the description says plainly which words are slots, exactly
+ * these must have been rewritten. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +27,8 @@ static uint64_t moves;
 
 static void close_heap(void) {
   if (!heap) return;
-  if (count > 1000 && moves < count / 10) parse_fail("of %u layouts %llu objects were moved", count, (unsigned long long)moves);
+  if (count > 1000 && moves < count / 10)
+    parse_fail("of %u layouts %llu objects were moved", count, (unsigned long long)moves);
   if (varve_detach(me) != VARVE_OK || varve_heap_destroy(heap) != VARVE_OK) parse_fail("the heap does not end");
   heap = NULL;
 }
@@ -41,7 +42,8 @@ static void open_heap(void) {
   if (varve_options_parse(&options, "heap-max=16m,workers=1,verify=2,poison=1,move-everything=1,narrow=1", NULL) ||
       varve_heap_create(&options, &heap, NULL) || varve_attach(heap, "fuzz", &me, NULL))
     parse_fail("no heap");
-  if (varve_layout_register(heap, &(varve_layout_desc){.kind = VARVE_LAYOUT_DATA}, &count, NULL)) parse_fail("no layout");
+  if (varve_layout_register(heap, &(varve_layout_desc){.kind = VARVE_LAYOUT_DATA}, &count, NULL))
+    parse_fail("no layout");
 }
 
 /* Small multiples of 8 nearly always, then of 4, other numbers, and the largest. */
@@ -72,7 +74,8 @@ static void describe(struct reader *r, struct described *d) {
   varve_layout_desc *desc = &d->desc;
   desc->kind = (varve_layout_kind)(read_number(r, 1) % 16);
   uint8_t flags = (uint8_t)read_number(r, 1);
-  desc->name = flags & 1 ? "a name that is longer than what the text of an error can hold of it, and has %s and %n" : NULL;
+  desc->name =
+      flags & 1 ? "a name that is longer than what the text of an error can hold of it, and has %s and %n" : NULL;
   desc->immutable = flags & 2;
   desc->narrow = (flags & 5) == 5;
   desc->trace = flags & 9 ? trace_nothing : NULL;

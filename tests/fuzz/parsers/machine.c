@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* machine.c -- machines as hwloc describes them (a synthetic description: levels of so many each, memory where the bytes
- * say). What topology.h promises must hold on each. */
+/* machine.c -- machines as hwloc describes them (a synthetic description: levels of so many each, memory where the
+ * bytes say). What topology.h promises must hold on each. */
 #define _POSIX_C_SOURCE 200809L
 
 #include <stdio.h>

@@ -15,9 +15,11 @@ static void check_error(varve_status status, const varve_error *error) {
 }
 
 static bool same(const varve_options *a, const varve_options *b) {
-#define VARVE_SIZE(field, name, def, min, max, when, help) if (a->field != b->field) return false;
+#define VARVE_SIZE(field, name, def, min, max, when, help) \
+  if (a->field != b->field) return false;
 #define VARVE_COUNT VARVE_SIZE
-#define VARVE_CHOICE(field, name, def, choices, when, help) if (a->field != b->field) return false;
+#define VARVE_CHOICE(field, name, def, choices, when, help) \
+  if (a->field != b->field) return false;
 #include "varve/options.def"
 #undef VARVE_SIZE
 #undef VARVE_COUNT
@@ -27,7 +29,7 @@ static bool same(const varve_options *a, const varve_options *b) {
 
 /* No value is outside its bounds, but for 0 where that is the default. */
 static void check_bounds(const varve_options *options) {
-#define VARVE_SIZE(field, name, def, min, max, when, help) \
+#define VARVE_SIZE(field, name, def, min, max, when, help)                                        \
   if ((options->field < (min) && !(options->field == 0 && (def) == 0)) || options->field > (max)) \
     parse_fail("%s is out of bounds", name);
 #define VARVE_COUNT VARVE_SIZE

@@ -6,11 +6,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char *const options_seeds[] = {
-    "heap-max=64m,workers=2", "stress=9,verify=2,poison=1", "heap-sizing=adaptive,heap-thrift=17",
-    "heap-soft=4m,gc-cpu=100", "slot-tags=51,ref-tags=21", "narrow=1,narrow-tag-bits=2,narrow-tags=5",
-    "granule=16", "huge-pages=explicit", "heap-max=18446744073709551615",
-    "heap-max=18014398509486080k", "dense=101,slide-budget=1g", "log=3,=,", NULL};
+static const char *const options_seeds[] = {"heap-max=64m,workers=2",
+                                            "stress=9,verify=2,poison=1",
+                                            "heap-sizing=adaptive,heap-thrift=17",
+                                            "heap-soft=4m,gc-cpu=100",
+                                            "slot-tags=51,ref-tags=21",
+                                            "narrow=1,narrow-tag-bits=2,narrow-tags=5",
+                                            "granule=16",
+                                            "huge-pages=explicit",
+                                            "heap-max=18446744073709551615",
+                                            "heap-max=18014398509486080k",
+                                            "dense=101,slide-budget=1g",
+                                            "log=3,=,",
+                                            NULL};
 /* The texts of cgroup, mountinfo, cpu.max, memory.max and what version 1 has; the last ends by itself. */
 static const char *const cgroup_seeds[] = {
     "0::/a\n|31 24 0:27 / /cg rw,nosuid shared:4 - cgroup2 cgroup2 rw\n|150000 100000\n|1000000\n|",

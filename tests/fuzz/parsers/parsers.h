@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* parsers.h -- whatever the library reads that others wrote, fed with bytes: each function takes any string of bytes and
- * ends the process when the library answers it wrongly. Run with seeds by main.c, by coverage by fuzzer.c. */
+/* parsers.h -- whatever the library reads that others wrote, fed with bytes: each function takes any string of bytes
+ * and ends the process when the library answers it wrongly. Run with seeds by main.c, by coverage by fuzzer.c. */
 #ifndef VARVE_FUZZ_PARSERS_H
 #define VARVE_FUZZ_PARSERS_H
 

@@ -33,7 +33,7 @@ struct thing {
   uint64_t id;
   size_t id_at, bytes, self_at, hooked_bytes;
   varve_layout *layout;
-  void *at; /* the object, as it was seen last */
+  void *at;                     /* the object, as it was seen last */
   unsigned char *image, *kinds; /* of each four bytes, enum slot_kind */
   struct expected *slots;       /* likewise */
   uint64_t hash;
@@ -200,7 +200,8 @@ HELPER void put(varve_mutator *me, struct thing *holder, size_t offset, struct t
 #define store_word(me, holder, offset, word) put(me, holder, offset, NULL, word, 0)
 #define init_word(me, holder, offset, word) put(me, holder, offset, NULL, word, 1)
 
-HELPER void store_bulk(varve_mutator *me, struct thing *to, size_t to_at, struct thing *from, size_t from_at, size_t n) {
+HELPER void store_bulk(varve_mutator *me, struct thing *to, size_t to_at, struct thing *from, size_t from_at,
+                       size_t n) {
   varve_store_bulk(me, to->at, SLOT(*to, to_at), SLOT(*from, from_at), n);
   struct expected *copy = malloc(n * 2 * sizeof *copy);
   memcpy(copy, from->slots + from_at / 4, n * 2 * sizeof *copy);
@@ -209,7 +210,9 @@ HELPER void store_bulk(varve_mutator *me, struct thing *to, size_t to_at, struct
 }
 
 /* A collection has cleared a weak slot, or an entry's key or value. */
-HELPER void cleared(struct thing *holder, size_t offset) { holder->slots[offset / 4] = (struct expected){NULL, CLEARED}; }
+HELPER void cleared(struct thing *holder, size_t offset) {
+  holder->slots[offset / 4] = (struct expected){NULL, CLEARED};
+}
 
 /* ---- roots ---- */
 
@@ -266,8 +269,12 @@ HELPER void world_open(struct world *world, varve_mutator *me) {
   EXPECT(!varve_root_callback_add(heap, "callbacks", visit_callbacks, world, CALLBACKS + 1, NULL));
   varve_ref_array array = {.name = "array", .base = world->array_words, .stride = 8, .count = ARRAY_WORDS};
   EXPECT(!varve_ref_array_add(heap, &array, &world->array, NULL));
-  varve_ref_array untracked = {.name = "untracked", .base = world->untracked, .stride = 8, .count = UNTRACKED,
-                               .untracked = true, .slot_tags = true};
+  varve_ref_array untracked = {.name = "untracked",
+                               .base = world->untracked,
+                               .stride = 8,
+                               .count = UNTRACKED,
+                               .untracked = true,
+                               .slot_tags = true};
   EXPECT(!varve_ref_array_add(heap, &untracked, &world->untracked_array, NULL));
   varve_ref_array narrow = {.name = "narrow", .narrow = world->narrows, .stride = 4, .count = NARROWS};
   if (IS_NARROW) EXPECT(!varve_ref_array_add(heap, &narrow, &world->narrow_array, NULL));
