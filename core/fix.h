@@ -75,6 +75,9 @@ SCAN_INLINE void fix_now(struct fix_hot *hot, varve_word *slot, varve_word word)
 #ifdef VARVE_PLANT_FIXED_TWICE
   if ((hot->fixed & 1023) == 0) to = forward_moved(&hot->forward, to - hot->forward.base);
 #endif
+#ifdef VARVE_PLANT_TAG_LOST
+  if (to / 8 % 32 == 0) word = 0;
+#endif
   __atomic_store_n(slot, to | (word & 7), __ATOMIC_RELAXED);
 }
 
@@ -99,6 +102,9 @@ SCAN_INLINE void fix(struct fix_hot *hot, varve_word *slot, varve_word word) {
 SCAN_INLINE void fix_narrow_now(const struct fix_hot *hot, varve_narrow *slot, varve_narrow word) {
   const struct narrow *code = &hot->fixer->code;
   uint64_t to = forward_moved(&hot->forward, narrow_offset(code, word)) - hot->forward.base;
+#ifdef VARVE_PLANT_NARROW_FIX_LOST
+  if (to / 8 % 32 == 0) return;
+#endif
   __atomic_store_n(slot, narrow_word(code, to, word), __ATOMIC_RELAXED);
 }
 

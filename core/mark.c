@@ -376,6 +376,9 @@ static void clear_region(struct varve_space *space, uint32_t region) {
   if (kind < REGION_SMALL) return;
   for (uint64_t range = varve__space_range(space, region); range; range &= range - 1) {
     uint32_t b = region * VARVE__REGION_BLOCKS + bits_lowest(range);
+#ifdef VARVE_PLANT_STALE_MARKS
+    if (b % 2) continue;
+#endif
     if (space->blocks[b].kind != BLOCK_FREE && !space_is_fresh(space, b))
       memset(space_block_bitmap(space, b), 0, VARVE__BLOCK_BYTES / 64);
   }

@@ -33,7 +33,9 @@ void varve__mutator_retire(struct varve__mutator *mutator) {
   struct varve_space *space = space_of(mutator);
   varve__hole_close(mutator);
   mutator_close_block(space, mutator->tlab_block, mutator->head.cursor);
+#ifndef VARVE_PLANT_SPILL_NOT_CLOSED
   mutator_close_block(space, mutator->spill_block, mutator->spill_cursor);
+#endif
   if (mutator->own_region != VARVE__NO_REGION)
     atomic_fetch_or_explicit(&space->regions[mutator->own_region].free_blocks, mutator->own_free,
                              memory_order_release);

@@ -171,7 +171,11 @@ void varve__pins_each(struct varve_heap *heap, varve_pin_fn *visit, void *contex
   if (table) each_word(heap, table->base, table->count, visit, context);
   for (const struct varve__mutator *m = heap->mutators; m; m = m->next) {
     for (const varve_frame *frame = m->head.pinned; frame; frame = frame->previous)
+#ifndef VARVE_PLANT_PINNED_FRAME_LOOSE
       each_word(heap, (const varve_word *)(frame + 1), frame->count, visit, context);
+#else
+      continue;
+#endif
     each_word(heap, m->stack.found, m->stack.found_count, visit, context);
   }
 }

@@ -29,6 +29,9 @@ void varve__plan_large_sweep(struct varve_heap *heap) {
     for (uint64_t range = is_large(space, r) ? varve__space_range(space, r) : 0; range; range &= range - 1) {
       uint32_t b = r * VARVE__REGION_BLOCKS + bits_lowest(range);
       if (space->blocks[b].kind != BLOCK_LARGE_HEAD || head_is_marked(space, b)) continue;
+#ifdef VARVE_PLANT_LARGE_LEAKED
+      continue;
+#endif
       heap_poison(heap, space_block_address(space, b), (size_t)space->blocks[b].age * VARVE__BLOCK_BYTES);
       atomic_fetch_sub_explicit(&space->used_blocks, space->blocks[b].age, memory_order_relaxed);
       ++heap->current.large_freed;

@@ -154,6 +154,9 @@ static void finish_medium(struct varve_heap *heap, uint32_t region, uint64_t ran
   poison_holes(heap, space_region_address(space, region), bitmap, VARVE__REGION_WORDS);
   for (; range; range &= range - 1) {
     uint32_t block = region * VARVE__REGION_BLOCKS + bits_lowest(range);
+#ifdef VARVE_PLANT_MEDIUM_EPOCH
+    if (block % 4)
+#endif
     space->epochs[block] = space->cut;
     heap->live_bytes += space->blocks[block].live * 8u;
   }

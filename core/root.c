@@ -41,7 +41,11 @@ static void visit_frames(const struct varve__mutator *mutator, varve_frame *fram
     VARVE_ALWAYS(frame->count <= FRAME_SLOTS_MAX && ((uintptr_t)frame & 7) == 0,
                  "mutator %s: frame %p with %zu slots: the list of frames is damaged (left by longjmp?)",
                  mutator->name, (void *)frame, frame->count);
-    if (frame->count) visitor->range(visitor, (varve_word *)(frame + 1), 8, frame->count, NULL, false);
+    size_t count = frame->count;
+#ifdef VARVE_PLANT_FULL_FRAME
+    if (count > 2 && ((varve_word *)(frame + 1))[0]) --count;
+#endif
+    if (count) visitor->range(visitor, (varve_word *)(frame + 1), 8, count, NULL, false);
   }
 }
 
@@ -56,6 +60,12 @@ static void visit_mutator(const struct varve__mutator *mutator, struct varve_vis
 /* Stretches start at multiples of 64 words, so the bitmap is cut between its words. */
 static void visit_stretch(const struct root_table *table, size_t from, struct varve_visitor *visitor) {
   size_t count = table->count - from < ROOT_STRETCH_WORDS ? table->count - from : ROOT_STRETCH_WORDS;
+#ifdef VARVE_PLANT_FULL_SLOTS
+  if (table->kind == ROOT_SLOTS && count > 2) --count;
+#endif
+#ifdef VARVE_PLANT_FULL_REFS
+  if (table->kind == ROOT_ARRAY && count > 2) --count;
+#endif
   void *base = (char *)table->base + from * table->stride;
   const uint64_t *bitmap = table->bitmap ? table->bitmap + from / 64 : NULL;
   if (table->narrow) visitor->narrow(visitor, base, table->stride, count, bitmap);
@@ -67,6 +77,10 @@ void varve__roots_visit(struct varve_roots *roots, size_t task, struct varve_vis
   const struct root_task *one = &roots->tasks[task];
   if (!one->table) {
     visit_mutator(one->mutator, visitor);
+#ifdef VARVE_PLANT_FULL_HANDLES
+  } else if (one->chunk && one->table->kind == ROOT_HANDLES && (one->chunk->used[0] & 7) == 7) {
+    visitor->range(visitor, one->chunk->words, 8, 2, one->chunk->used, false);
+#endif
   } else if (one->chunk) {
     visitor->range(visitor, one->chunk->words, 8, VARVE__CHUNK_WORDS, one->chunk->used, root_table_is_ref(one->table));
   } else if (one->table->kind == ROOT_CALLBACK) {

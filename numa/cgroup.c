@@ -32,8 +32,10 @@ static bool read_line(const char *folder, const char *name, char *line, size_t c
   return found;
 }
 
+/* "max", and "-1", are no limits. */
 static void lower_memory(struct varve_cgroup *out, const char *text) {
   char *end;
+  if (*text < '0' || *text > '9') return;
   uint64_t bytes = strtoull(text, &end, 10);
   if (end != text && bytes != 0 && bytes < out->memory_limit) out->memory_limit = bytes;
 }

@@ -3,9 +3,14 @@
  * them have met. */
 #include <stdlib.h>
 
-#include "world.h"
+#include "print.h"
 
 static void run_record(varve_mutator *mutator, varve_object *object, void *context);
+
+/* What stands for a record in a printed program. */
+static uint64_t context_of(const struct record *record) {
+  return (uint64_t)(record->world->index + 1) << 40 | record->serial;
+}
 
 void apply_finalizer(struct world *world, const struct op *op) {
   uintptr_t address;
@@ -18,6 +23,9 @@ void apply_finalizer(struct world *world, const struct op *op) {
                             .cleaner = op->c & 64,
                             .serial = ++world->serial,
                             .next = world->records};
+  SAY(world, "EXPECT(w[%u].finalizer[%llu] = varve_%s_attach(me, %s.at, %d, run_record, (void *)%#llx));", world->index,
+      (unsigned long long)record->serial, record->cleaner ? "cleaner" : "finalizer", name_of(node).chars, record->order,
+      (unsigned long long)context_of(record));
   record->finalizer = (record->cleaner ? varve_cleaner_attach : varve_finalizer_attach)(
       mutator_of(world), (void *)address, record->order, run_record, record);
   if (!record->finalizer) fail(world, "no memory for a finalizer");
@@ -28,6 +36,8 @@ void apply_detach_finalizer(struct world *world, const struct op *op) {
   struct record *record = world->records;
   for (unsigned i = op->a % 8; record && i; --i) record = record->next;
   if (!record) return;
+  SAY(world, "EXPECT(varve_finalizer_detach(me, w[%u].finalizer[%llu]));", world->index,
+      (unsigned long long)record->serial);
   if (!varve_finalizer_detach(mutator_of(world), record->finalizer)) fail(world, "a finalizer is not there");
   forget_record(world, record);
 }
@@ -56,6 +66,7 @@ static void open_record(struct world *world, struct record *record, varve_object
   world->extra = node;
   world->extra_at = (uintptr_t)object;
   compare(world);
+  say_compare(world);
   world->extra = NULL;
   if (node && kept_at < PLACES && place_is_there(world, kept_at)) place_set(world, kept_at, node, (uintptr_t)object, 0);
 }
@@ -66,14 +77,26 @@ static void check_taken(const struct world *world, const varve_finalization *out
     fail(world, "another finalizer");
 }
 
+/* `index`: of those that one call has run; -1: none has. */
+static void say_taken(const struct world *world, const struct record *record, int index) {
+  struct name name = {"NULL"}, thing = {""};
+  if (!world->run->print) return;
+  if (!record->cleaner) name = name_of(record->node);
+  if (!record->cleaner) thing.chars[0] = '&';
+  if (index < 0) say(world, "take(me, %#llx, %s%s);", (unsigned long long)context_of(record), thing.chars, name.chars);
+  else say(world, "has_run(%d, %#llx, %s%s);", index, (unsigned long long)context_of(record), thing.chars, name.chars);
+}
+
 bool take_one(struct world *world, unsigned kept_at) {
   varve_finalization out;
   if (!varve_finalizer_next(mutator_of(world), &out)) {
+    SAY(world, "queue_is_empty(me);");
     for (const struct record *r = world->records; r; r = r->next)
       if (r->state == QUEUED) fail(world, "finalizer %llu is not in the queue", (unsigned long long)r->serial);
     return false;
   }
   check_taken(world, &out);
+  say_taken(world, out.context, -1);
   open_record(world, out.context, out.object, kept_at);
   return true;
 }
@@ -84,6 +107,7 @@ void take_all(struct run *run, struct world *world) {
   while (varve_finalizer_next(mutator_of(world), &out)) {
     struct record *record = out.context;
     check_taken(world, &out);
+    say_taken(world, record, -1);
     for (unsigned i = 0; i < run->threads; ++i) check_order(&run->world[i], record);
     unsigned place = (unsigned)(record->serial * 7 % (2 * PLACES));
     open_record(record->world, record, out.object, place);
@@ -101,12 +125,16 @@ static void run_record(varve_mutator *mutator, varve_object *object, void *conte
   struct record *record = context;
   (void)mutator;
   unsigned place = (unsigned)(record->serial * 11 % (2 * PLACES));
+  say_taken(record->world, record, (int)record->world->run->ran++);
   open_record(record->world, record, object, place);
 }
 
 void apply_run_queue(struct world *world, const struct op *op) {
   if (world->run->threads > 1) return;
   size_t most = op->a % 4, queued = varve_finalizers_queued(world->run->heap);
+  SAY(world, "ran_count = 0;");
+  SAY(world, "varve_finalizers_run(me, %zu);", most);
+  world->run->ran = 0;
   size_t done = varve_finalizers_run(mutator_of(world), most);
   if (done != (queued < most ? queued : most)) fail(world, "%zu of %zu finalizers were run", done, queued);
 }

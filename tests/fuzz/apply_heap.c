@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "world.h"
+#include "print.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -50,6 +50,7 @@ void apply_set(struct world *world, const struct op *op) {
   varve_error error = {0};
   size_t count = COUNT_OF(settings) - (world->run->small ? 0 : OF_SMALL_HEAPS);
   const char *setting = settings[op->a % count];
+  SAY(world, "set(\"%s\");", setting);
   varve_status status = varve_heap_set(world->run->heap, setting, &error);
   bool too_many = status == VARVE_OPTION &&
                   (!strcmp(setting, "workers=2") || !strncmp(setting, "heap-max", 8)); /* than at creation */
@@ -59,17 +60,20 @@ void apply_set(struct world *world, const struct op *op) {
 
 void apply_external(struct world *world, const struct op *op) {
   int64_t bytes = (int64_t)op->a << op->b % 12;
+  SAY(world, "EXPECT(!varve_external_add(me, %lld));", (long long)(op->c & 1 ? -bytes : bytes));
   if (varve_external_add(mutator_of(world), op->c & 1 ? -bytes : bytes) != VARVE_OK) fail(world, "external bytes");
 }
 
 void apply_newest(struct world *world, const struct op *op) {
   (void)op;
+  SAY(world, "EXPECT(!varve_collect_newest(me));");
   if (varve_collect_newest(mutator_of(world)) != VARVE_OK) fail(world, "no collection");
   settle(world);
 }
 
 void apply_collect(struct world *world, const struct op *op) {
   (void)op;
+  SAY(world, "EXPECT(!varve_collect(me));");
   if (varve_collect(mutator_of(world)) != VARVE_OK) fail(world, "no collection");
   settle(world);
 }
@@ -77,6 +81,7 @@ void apply_collect(struct world *world, const struct op *op) {
 void apply_verify(struct world *world, const struct op *op) {
   varve_error error = {0};
   (void)op;
+  SAY(world, "EXPECT(!varve_verify(me, NULL));");
   if (varve_verify(mutator_of(world), &error) != VARVE_OK) fail(world, "verify: %s", error.detail);
   settle(world);
 }
@@ -91,6 +96,7 @@ void apply_verify(struct world *world, const struct op *op) {
 
 /* The child goes on alone with this world. */
 static void live_on(struct world *world, const struct op *op) {
+  world->next_id += (world->counts.forks + 1) << 24; /* names that the parent will not give */
   alarm(60);
   varve_fork_child(mutator_of(world));
   settle(world);
@@ -109,6 +115,10 @@ static void live_on(struct world *world, const struct op *op) {
 void apply_fork(struct world *world, const struct op *op) {
   int status = 0;
   if (!FORKS || op->c & 3) return; /* they are slow */
+  SAY(world, "EXPECT(!varve_fork_prepare(me));");
+  SAY(world, "if ((child = fork()) == 0) {");
+  SAY(world, "alarm(60);");
+  SAY(world, "varve_fork_child(me);");
   if (varve_fork_prepare(mutator_of(world)) != VARVE_OK) fail(world, "fork was not prepared");
   pid_t child = fork();
   if (child == 0) {
@@ -116,7 +126,12 @@ void apply_fork(struct world *world, const struct op *op) {
     _exit(0);
   }
   varve_fork_parent(mutator_of(world));
+  bool ended = child > 0 && waitpid(child, &status, 0) == child && status == 0;
+  SAY(world, "_exit(0);");
+  SAY(world, "}");
+  SAY(world, "varve_fork_parent(me);");
+  SAY(world, "child_ended(child);");
   settle(world);
-  if (child < 0 || waitpid(child, &status, 0) != child || status != 0) fail(world, "the child ended with %#x", status);
+  if (!ended) fail(world, "the child ended with %#x", status);
   ++world->counts.forks;
 }

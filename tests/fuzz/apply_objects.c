@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "world.h"
+#include "print.h"
 
 #define NODES_MAX 1500u
 #define REFUSED_MAX 10u
@@ -17,6 +17,7 @@ struct node *find(struct world *world, unsigned place, unsigned way, uintptr_t *
   for (unsigned i = 0; i < 8 && !world->place[place].node; ++i) place = (place + 1) % PLACES;
   struct node *node = world->place[place].node;
   if (!node) return NULL;
+  SAY(world, "look(&w[%u], %u, &%s);", world->index, place, name_of(node).chars);
   varve_word word = place_load(world, place);
   unsigned index;
   *address = place_kind(place, &index) == PLACE_NARROW
@@ -27,6 +28,7 @@ struct node *find(struct world *world, unsigned place, unsigned way, uintptr_t *
     for (unsigned i = 0; i < 4 && !edge->to; ++i) edge = &node->edges[((way >> 2) + i) % node->edge_count];
     if (!edge->to) break;
     if (edge->maybe) fail(world, "an edge that nobody has looked at");
+    SAY(world, "step(&%s, %u, &%s);", name_of(node).chars, edge->offset, name_of(edge->to).chars);
     *address = edge->kind == EDGE_NARROW
                    ? (uintptr_t)varve_narrow_untag(&world->run->coding,
                                                    varve_load_narrow((varve_narrow *)(*address + edge->offset)))
@@ -62,10 +64,10 @@ void slot_store(struct world *world, struct node *node, uintptr_t address, struc
   unsigned tag;
   varve_word word =
       edge->kind == EDGE_NARROW ? choice % world->run->narrow_tag_count : plain_word(world->run->slot_tags, choice);
-  (void)node;
   edge->word = word;
   edge->to = to;
   if (to) word = tagged(world, edge, target, choice, &tag), edge->word = tag;
+  say_store(world, node, edge, first);
   store_word(world, address, edge, word, first);
 }
 
@@ -101,6 +103,8 @@ void apply_store_bulk(struct world *world, const struct op *op) {
   uint32_t count = run_of(to, at, run_of(from, source, 64));
   struct edge copy[64];
   if (!count) return;
+  SAY(world, "store_bulk(me, &%s, %u, &%s, %u, %u);", name_of(to).chars, to->edges[at].offset, name_of(from).chars,
+      from->edges[source].offset, count);
   varve_store_bulk(mutator_of(world), (void *)to_at, (varve_word *)(to_at + to->edges[at].offset),
                    (const varve_word *)(from_at + from->edges[source].offset), count);
   memcpy(copy, from->edges + source, count * sizeof *copy);
@@ -162,13 +166,18 @@ static struct node *make(struct world *world, enum kind kind, size_t units, unsi
   if (world->node_count > most || (!world->run->small && world->bytes > world->run->heap_max / 8))
     drop_some(world, choice);
   struct node *node = node_new(world, kind, units);
+  say_thing(world, node);
+  SAY(world, "%s.at = %s(me, *%s.layout, %zu);", name_of(node).chars, choice & 1 ? "varve_alloc" : "varve_alloc_uninit",
+      name_of(node).chars, node->bytes);
   varve_object *object = allocate(world, world->run->layout[kind], node->bytes, choice & 1);
+  SAY(world, "allocated(%s.at, %d);", name_of(node).chars, object != NULL);
   settle(world);
   if (!object) {
     node_free(node);
     drop_some(world, choice);
     return NULL;
   }
+  SAY(world, "thing_write(me, &%s, %u);", name_of(node).chars, choice & 1);
   write_object(world, node, object, choice & 1);
   node->next = world->nodes;
   world->nodes = node;
@@ -196,12 +205,13 @@ void apply_new(struct world *world, const struct op *op) {
  * array. */
 static void hold(struct world *world, unsigned place, bool chain, struct node *node, uintptr_t address, unsigned i) {
   struct node *holder = world->place[place].node;
+  if (holder) SAY(world, "look(&w[%u], %u, &%s);", world->index, place, name_of(holder).chars);
   uintptr_t holder_at = (uintptr_t)(place_load(world, place) & ~(varve_word)7);
   if (chain) {
     slot_store(world, node, address, &node->edges[0], holder, holder_at, i, true);
     place_set(world, place, node, address, 0);
   } else if (holder) {
-    slot_store(world, holder, holder_at, &holder->edges[i % holder->edge_count], node, address, i, false);
+    slot_store(world, holder, holder_at, &holder->edges[i * 37 % holder->edge_count], node, address, i, false);
   }
 }
 
@@ -209,8 +219,9 @@ static void hold(struct world *world, unsigned place, bool chain, struct node *n
 static bool make_holder(struct world *world, const struct op *op, unsigned place) {
   uintptr_t address;
   enum kind kind = world->run->narrow && op->c & 64 ? KIND_NARROW_ARRAY : (enum kind)SHAPE_ARRAY;
-  struct node *node =
-      make(world, kind, op->c % 10 == 0 && !world->run->often ? 17000 : 20 + op->c % 600, op->c, &address);
+  unsigned turn = kind == KIND_NARROW_ARRAY ? 2 : 10;
+  bool large = op->c % turn == 0 && !world->run->often && world->bytes < BYTES_MAX;
+  struct node *node = make(world, kind, large ? 17000 : 20 + op->c % 600, op->c, &address);
   if (node) place_set(world, place, node, address, 0);
   return node != NULL;
 }
@@ -239,6 +250,8 @@ void apply_load(struct world *world, const struct op *op) {
     if (!node) return;
     if (i % 8 == op->a % 8) link_new(world, node, (varve_object *)address, op->c + i);
     hold(world, place, chain, node, address, i);
+    if (i % 32 == op->b % 64)
+      SAY(world, "%s.hash = varve_identity_hash(me, %s.at);", name_of(node).chars, name_of(node).chars);
     if (i % 32 == op->b % 64) node->hash = varve_identity_hash(mutator_of(world), (void *)address);
   }
 }
@@ -261,6 +274,7 @@ void apply_entries(struct world *world, const struct op *op) {
     node = make(world, i % 8 == 7 ? KIND_TABLE : i % 2 ? KIND_HOOKED : (enum kind)SHAPE_PAIR, 4, op->c, &address);
     struct node *holder = world->place[table].node;
     if (!node || !holder || (holder->kind != KIND_TABLE && holder->kind != KIND_TABLE_HOOKED)) return;
+    SAY(world, "look(&w[%u], %u, &%s);", world->index, table, name_of(holder).chars);
     struct edge *edges = holder->edges + 1, *key = &edges[(i * 7 + op->b) % count * 2];
     if (i == 0) place_set(world, first, node, address, 0);
     else
@@ -275,6 +289,7 @@ void apply_garbage(struct world *world, const struct op *op) {
   for (unsigned i = op->a % (world->run->often ? 16 : 256); i && !is_full(world); --i) {
     size_t most = op->b & 64 ? 2000 : 256, bytes = 16 + (op->b + i * op->c) % most;
     if (op->b % 64 == 0) bytes = 2100u + op->c % 30000u;
+    SAY(world, "allocated(varve_alloc(me, layout_data, %zu), 1);", bytes);
     varve_object *object = allocate(world, world->run->layout[SHAPE_DATA], bytes, true);
     settle(world);
     if (object && op->b & 128 && !varve_identity_hash(mutator_of(world), object)) fail(world, "no hash");
@@ -287,6 +302,7 @@ void apply_host_byte(struct world *world, const struct op *op) {
   uintptr_t address;
   struct node *node = find(world, op->a, op->b, &address);
   if (!node) return;
+  SAY(world, "varve_set_host_byte(%s.at, %s.host_byte = %u);", name_of(node).chars, name_of(node).chars, op->c & 255);
   node->host_byte = (uint8_t)op->c;
   varve_set_host_byte((varve_object *)address, node->host_byte);
 }
@@ -295,6 +311,7 @@ void apply_hash(struct world *world, const struct op *op) {
   uintptr_t address;
   struct node *node = find(world, op->a, op->b, &address);
   if (!node) return;
+  SAY(world, "%s.hash = varve_identity_hash(me, %s.at);", name_of(node).chars, name_of(node).chars);
   uint64_t hash = varve_identity_hash(mutator_of(world), (void *)address);
   if (!hash || (node->hash && node->hash != hash)) fail(world, "an identity hash has changed");
   for (const struct node *n = world->nodes; n && !node->hash; n = n->next)

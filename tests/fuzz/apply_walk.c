@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "world.h"
+#include "print.h"
 
 struct meeting {
   struct world *world;
@@ -83,10 +83,13 @@ static void check_met(struct world *world, const struct list *list, bool exact) 
 void apply_walk(struct world *world, const struct op *op) {
   struct list list = {.world = world};
   (void)op;
+  SAY(world, "count = 0;");
+  SAY(world, "EXPECT(!varve_walk_objects(me, count_object, &count, NULL));");
   if (varve_walk_objects(mutator_of(world), note_object, &list, NULL) != VARVE_OK) fail(world, "no walk");
   settle(world);
   for (struct node *node = world->nodes; node; node = node->next) node->marks &= (uint8_t)~MARK_SEEN;
   shadow_trace(world, NULL);
+  if (world->run->threads == 1 && is_exact(world)) SAY(world, "EXPECT(count == %llu);", (unsigned long long)list.count);
   check_met(world, &list, is_exact(world));
   free(list.met);
   ++world->counts.walks;
@@ -127,15 +130,19 @@ static varve_word *slot_chosen(struct world *world, unsigned choice, unsigned *p
 }
 
 void apply_references(struct world *world, const struct op *op) {
-  unsigned place;
+  unsigned place, index;
   varve_word *slot = slot_chosen(world, op->a, &place);
   if (!slot) return;
   struct meeting meeting = {.world = world, .slot = slot};
+  SAY(world, "count = 0;");
+  SAY(world, "EXPECT(!varve_walk_references(me, &%s%s, count_reference, &count, NULL));",
+      place_kind(place, &index) == PLACE_SLAB ? "*" : "", name_of_place(world, place).chars);
   if (varve_walk_references(mutator_of(world), slot, meet_reference, &meeting, NULL) != VARVE_OK)
     fail(world, "no walk");
   settle(world);
   shadow_trace(world, NULL);
   uint64_t count = references_to(world, world->place[place].node);
+  if (is_exact(world)) SAY(world, "EXPECT(count == %llu);", (unsigned long long)count);
   if (!meeting.met_slot) fail(world, "the slot itself was not met");
   if (is_exact(world) ? meeting.met != count : meeting.met < count && !world->run->searches)
     fail(world, "%llu references were met, and %llu are there", (unsigned long long)meeting.met,
@@ -144,10 +151,13 @@ void apply_references(struct world *world, const struct op *op) {
 }
 
 void apply_path(struct world *world, const struct op *op) {
-  unsigned place;
+  unsigned place, index;
   varve_word *slot = slot_chosen(world, op->a, &place);
   if (!slot) return;
   struct meeting meeting = {.world = world, .in_step = true};
+  SAY(world, "count = 0;");
+  SAY(world, "EXPECT(!varve_path_to(me, &%s%s, count_reference, &count, NULL));",
+      place_kind(place, &index) == PLACE_SLAB ? "*" : "", name_of_place(world, place).chars);
   if (varve_path_to(mutator_of(world), slot, meet_reference, &meeting, NULL) != VARVE_OK) fail(world, "no way");
   settle(world);
   shadow_trace(world, &world->place[place]);
@@ -171,6 +181,8 @@ void apply_census(struct world *world, const struct op *op) {
   struct meeting meeting = {.world = world};
   uint64_t objects[KIND_COUNT] = {0};
   (void)op;
+  SAY(world, "count = 0;");
+  SAY(world, "EXPECT(!varve_census(me, count_row, &count, NULL));");
   if (varve_census(mutator_of(world), note_row, &meeting, NULL) != VARVE_OK) fail(world, "no census");
   settle(world);
   shadow_trace(world, NULL);

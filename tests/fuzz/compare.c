@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "world.h"
+#include "print.h"
 
 void fail(const struct world *world, const char *format, ...) {
   char options[512];
@@ -14,6 +14,7 @@ void fail(const struct world *world, const char *format, ...) {
   size_t at = world->player ? world->player->op : 0;
   struct op op = program_op(run->program, at);
   va_list list;
+  if (world->player && world->player->mutator) say_compare(world);
   va_start(list, format);
   fputs("fuzz: ", stderr);
   vfprintf(stderr, format, list);
@@ -62,12 +63,15 @@ static varve_word edge_load(const struct edge *edge, uintptr_t address) {
 }
 
 /* What may have been cleared: was it? */
-static void settle_edge(struct world *world, struct edge *edge, uintptr_t address) {
+static void settle_edge(struct world *world, const struct node *node, struct edge *edge, uintptr_t address) {
   bool cleared = edge_load(edge, address) == CLEARED;
   size_t count = edge->kind == EDGE_KEY ? 2 : 1;
   for (size_t i = 0; i < count; ++i) {
     edge[i].maybe = false;
-    if (cleared) edge[i].to = NULL, edge[i].word = CLEARED;
+    if (!cleared) continue;
+    edge[i].to = NULL;
+    edge[i].word = CLEARED;
+    say_cleared(world, node, &edge[i]);
   }
   world->counts.cleared += cleared;
 }
@@ -85,7 +89,7 @@ static bool is_right(const struct world *world, const struct edge *edge, varve_w
 
 static void compare_edge(struct world *world, struct node *node, struct edge *edge, uintptr_t address) {
   char where[96];
-  if (edge->maybe && edge->kind != EDGE_VALUE) settle_edge(world, edge, address);
+  if (edge->maybe && edge->kind != EDGE_VALUE) settle_edge(world, node, edge, address);
   varve_word found = edge_load(edge, address);
   if (is_right(world, edge, found)) return; /* nearly always, without a text */
   snprintf(where, sizeof where, "slot at %u of node %#" PRIx64 " (kind %u, %#zx)", edge->offset, node->id, node->kind,
@@ -168,6 +172,9 @@ static void meet_place(struct world *world, unsigned place) {
   enum place_kind kind = place_kind(place, &i);
   if (!place_is_there(world, place)) return;
   snprintf(where, sizeof where, "place %u (kind %u)", place, kind);
+  if (kind == PLACE_PINNED && !world->parked && world->place[place].node &&
+      (uintptr_t)(place_load(world, place) & ~(varve_word)7) != world->held[i])
+    fail(world, "%s: pinned, and has moved", where);
   meet(world, world->place[place].node,
        check_word(world, place_load(world, place), world->place[place].node, world->place[place].word,
                   kind == PLACE_NARROW, where));
@@ -212,12 +219,24 @@ void compare(struct world *world) {
   ++world->counts.compared;
 }
 
+/* An exact collection of a world that is alone leaves what the shadow has, and not a byte more. */
+static void compare_size(const struct world *world, bool exact) {
+  const struct run *run = world->run;
+  uint64_t live = run->live[world->seen % LOG_SIZE];
+  if (!exact || !run->full[world->seen % LOG_SIZE] || run->searches || run->threads > 1 || world->has_immortals) return;
+  if (!(program_contents(run->program) & 1) && live != world->bytes)
+    fail(world, "%" PRIu64 " bytes are alive, and %" PRIu64 " should be", live, world->bytes);
+}
+
 void settle(struct world *world) {
   uint64_t now = world->run->collections;
+  if (world->seen == now && world->run->threads > 1) SAY(world, "settle(me, &w[%u]);", world->index);
   if (world->seen == now) return;
   if (now - world->seen > LOG_SIZE) fail(world, "too many collections between two safepoints");
   bool exact = !shadow_is_mortal_again(world);
   while (world->seen < now) shadow_collected(world, ++world->seen, exact);
+  compare_size(world, exact);
   shadow_resolve(world, now);
   compare(world);
+  SAY(world, "settle(me, &w[%u]);", world->index);
 }

@@ -81,8 +81,10 @@ void kinds_register(struct run *run) {
   add_weak(run, KIND_TABLE_HOOKED, "hooked table", VARVE_LAYOUT_EPHEMERONS, VARVE_WEAK_BEFORE);
   for (unsigned kind = KIND_HOOKED; kind <= KIND_SURVIVOR; ++kind)
     add(run, (enum kind)kind,
-        (varve_layout_desc){
-            .name = "hooked", .kind = VARVE_LAYOUT_OFFSETS, .offsets = hooked_offsets, .offset_count = 2});
+        (varve_layout_desc){.name = kind == KIND_HOOKED ? "hooked" : "survivor",
+                            .kind = VARVE_LAYOUT_OFFSETS,
+                            .offsets = hooked_offsets,
+                            .offset_count = 2});
   if (run->narrow) add_narrow(run);
 }
 
@@ -99,6 +101,24 @@ size_t self_offset(enum kind kind) {
 }
 
 /* ---- nodes ---- */
+
+uint32_t node_pattern(const struct node *node, size_t offset) {
+  uint64_t z = (node->id << 20 ^ offset) * 0x9e3779b97f4a7c15u;
+  return (uint32_t)((z ^ z >> 29) * 0xbf58476d1ce4e5b9u >> 32);
+}
+
+/* What is no slot, where nothing there says what is. Large objects can be written down in few words then. */
+static void set_pattern(struct node *node) {
+  uint32_t next = 0;
+  if (node->kind == SHAPE_CLOSURE || node->kind == SHAPE_PACKED_CLOSURE || node->kind == SHAPE_ENDLESS_CLOSURE) return;
+  for (size_t at = PATTERN_FROM; at < node->bytes; at += 4) {
+    while (next < node->edge_count &&
+           at >= node->edges[next].offset + (node->edges[next].kind == EDGE_NARROW ? 4u : 8u))
+      ++next;
+    uint32_t data = node_pattern(node, at);
+    if (next == node->edge_count || at < node->edges[next].offset) memcpy(node->image + at, &data, 4);
+  }
+}
 
 static void add_edge(struct node *node, size_t offset, enum edge_kind kind) {
   size_t end = offset + (kind == EDGE_NARROW ? 4 : 8);
@@ -175,6 +195,7 @@ struct node *node_new(struct world *world, enum kind kind, size_t units) {
       kind < (enum kind)SHAPE_COUNT ? shape_node(world, (enum shadow_shape)kind, units) : own_node(world, kind, units);
   node->id = (uint64_t)(world->index + 1) << 40 | ++world->next_id;
   memcpy(node->image + id_offset(kind), &node->id, 8);
+  set_pattern(node);
   if (kind == KIND_SURVIVOR) memset(node->image + HOOKED_SELF + 8, 0, 8);
   return node;
 }

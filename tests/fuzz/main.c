@@ -2,16 +2,18 @@
 /* main.c -- random programs from seeds, or one from a file.
  *
  *   fuzz [--seed S] [--seeds N] [--seconds T] [--length OPS] [--threads T] [--options LIST] [--file F] [--save F]
- *        [--shrink] [--print] [--json]
+ *        [--shrink] [--print] [--c] [--save-c F] [--json] [FILE...]
  *
  * @test quick   quick --seeds 15 --length 400
  * @test lone    model --seed 1000 --threads 1 --seconds 6
  * @test threads model --seed 2000 --threads 3 --seconds 6
  * @test long    long --seed 3000 --length 5000 --seconds 8
  *
- * --save writes the program to a file. --shrink looks, for a program that fails, for the shortest that still does,
- * prints its operations and saves it; --print prints the operations of each program. Exit status: 0 when all is well; a
- * failure ends the process by a signal, or with 1 when it was shrunk.
+ * FILEs are programs that are carried out before, and if nothing else is asked for, instead. --save writes the program
+ * to a file. --shrink looks, for a program that fails, for the shortest that still does,
+ * prints its operations and saves it; --print prints the operations of each program. --c prints the program as C, as
+ * carried out, in place of carrying it out here, and --save-c writes that to a file; what was shrunk, too. Exit
+ * status: 0 when all is well; a failure ends the process by a signal, or with 1 when it was shrunk.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -23,8 +25,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "print.h"
 #include "shrink.h"
-#include "world.h"
 
 #define PROGRAM_SECONDS 100u
 #define SHRINK_SECONDS 20u
@@ -33,8 +35,8 @@ struct choice {
   uint64_t seed, seeds;
   size_t length;
   unsigned threads, seconds;
-  const char *options, *file, *save;
-  bool shrink, print, json;
+  const char *options, *file, *save, *save_c;
+  bool shrink, print, c, json;
 };
 
 static char doing[96]; /* what a signal says */
@@ -77,6 +79,19 @@ static void save(const struct program *program, const char *name) {
   }
 }
 
+/* As C, to a file, or by a file to the output. */
+static void write_c(const struct choice *choice, const struct program *program) {
+  char name[] = "/tmp/varve_fuzz_XXXXXX", line[4096];
+  int file = choice->save_c ? -1 : mkstemp(name);
+  if (!choice->save_c && file < 0) fprintf(stderr, "fuzz: no file for a while\n"), exit(2);
+  print_c(program, choice->options, PROGRAM_SECONDS, choice->save_c ? choice->save_c : name);
+  if (choice->save_c) return;
+  FILE *text = fdopen(file, "r");
+  while (text && fgets(line, sizeof line, text)) fputs(line, stdout);
+  fclose(text);
+  remove(name);
+}
+
 /* Make it shorter, print what is left and let it fail once more. */
 static void shrink_one(const struct choice *choice, uint8_t *bytes, size_t length) {
   struct program program = {bytes, length};
@@ -84,6 +99,7 @@ static void shrink_one(const struct choice *choice, uint8_t *bytes, size_t lengt
   program.length = shrink(bytes, length, choice->options, SHRINK_SECONDS);
   print_program(&program);
   if (choice->save) save(&program, choice->save);
+  if (choice->c || choice->save_c) write_c(choice, &program);
   run_apart(&program, choice->options, SHRINK_SECONDS, false);
   exit(1);
 }
@@ -95,9 +111,13 @@ static void run_one(const struct choice *choice, uint64_t seed, struct counts *c
   if (choice->print) print_program(&program);
   if (choice->shrink) shrink_one(choice, bytes, length);
   if (choice->save) save(&program, choice->save);
-  watch(choice, seed);
-  run_program(&program, choice->options, seed, counts);
-  alarm(0);
+  if (choice->c || choice->save_c) {
+    write_c(choice, &program);
+  } else {
+    watch(choice, seed);
+    run_program(&program, choice->options, seed, NULL, counts);
+    alarm(0);
+  }
   free(bytes);
 }
 
@@ -110,9 +130,16 @@ static void print_counts(const struct choice *choice, const struct counts *count
   puts(choice->json ? "}" : "");
 }
 
+static void run_file(struct choice *choice, const char *name, struct counts *counts) {
+  choice->file = name;
+  run_one(choice, choice->seed, counts);
+  choice->file = NULL;
+}
+
 static bool read_flag(struct choice *choice, const char *name) {
   if (!strcmp(name, "--shrink")) choice->shrink = true;
   else if (!strcmp(name, "--print")) choice->print = true;
+  else if (!strcmp(name, "--c")) choice->c = true;
   else if (!strcmp(name, "--json")) choice->json = true;
   else return false;
   return true;
@@ -127,6 +154,7 @@ static bool read_option(struct choice *choice, const char *name, const char *val
   else if (!strcmp(name, "--options")) choice->options = value;
   else if (!strcmp(name, "--file")) choice->file = value;
   else if (!strcmp(name, "--save")) choice->save = value;
+  else if (!strcmp(name, "--save-c")) choice->save_c = value;
   else return false;
   return true;
 }
@@ -137,6 +165,10 @@ int main(int count, char **arguments) {
   const char *seed = getenv("VARVE_TEST_SEED");
   time_t begin = time(NULL), said = begin;
   for (int i = 1; i < count; ++i) {
+    if (*arguments[i] != '-') {
+      run_file(&choice, arguments[i], &counts);
+      continue;
+    }
     if (read_flag(&choice, arguments[i])) continue;
     if (i + 1 == count || !read_option(&choice, arguments[i], arguments[i + 1])) {
       fprintf(stderr, "fuzz: what is %s?\n", arguments[i]);
@@ -145,13 +177,13 @@ int main(int count, char **arguments) {
     ++i;
   }
   if (seed) choice.seed = strtoull(seed, NULL, 0);
-  if (!choice.seeds) choice.seeds = choice.seconds ? UINT64_MAX : 1;
+  if (!choice.seeds) choice.seeds = choice.seconds ? UINT64_MAX : !counts.programs;
   for (uint64_t i = 0; i < choice.seeds; ++i) {
     time_t now = time(NULL);
     if (choice.seconds && now - begin >= choice.seconds) break;
     if (now - said >= 30 && !choice.json) print_counts(&choice, &counts), fflush(stdout), said = now;
     run_one(&choice, choice.seed + i, &counts);
   }
-  print_counts(&choice, &counts);
+  if (!choice.c && !choice.save_c) print_counts(&choice, &counts);
   return 0;
 }

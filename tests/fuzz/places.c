@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* places.c -- the roots of a world: frames, pinned frames, global slots, handles, Ref words, words that only a callback
  * or an untracked table tells of, narrow Ref words. Each holds a reference to a node's object, or another word. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "world.h"
+#include "print.h"
 
 static const unsigned place_counts[] = {FRAME_SLOTS,   INNER_FRAMES *INNER_SLOTS,
                                         PINNED_FRAMES, GLOBALS,
@@ -75,9 +76,40 @@ varve_word place_load(const struct world *world, unsigned place) {
   }
 }
 
-static void store(struct world *world, unsigned place, varve_word word) {
+/* `text`: the word as C. */
+static void say_place(const struct world *world, unsigned place, const char *text) {
+  unsigned i, w = world->index;
+  struct place_name name = name_of_place(world, place);
+  const struct place *holds = &world->place[place];
+  switch (place_kind(place, &i)) {
+    case PLACE_HANDLE:
+      say(world, "varve_handle_set(me, %s, %s);", name.chars, text);
+      break;
+    case PLACE_ARRAY:
+      say(world, "varve_ref_store(me, w[%u].array, &%s, %s);", w, name.chars, text);
+      break;
+    case PLACE_SLAB:
+      say(world, "varve_ref_exchange(me, slab, %s, %s);", name.chars, text);
+      break;
+    case PLACE_NARROW:
+      say(world, "varve_ref_store_narrow(me, w[%u].narrow_array, &%s, %s);", w, name.chars, text);
+      break;
+    default:
+      say(world, "%s = %s;", name.chars, text);
+      break;
+  }
+  say_expected(world, place, holds);
+}
+
+void say_expected(const struct world *world, unsigned place, const struct place *holds) {
+  SAY(world, "expect(&w[%u], %u, %s%s, %#llx);", world->index, place, holds->node ? "&" : "",
+      holds->node ? name_of(holds->node).chars : "NULL", (unsigned long long)holds->word);
+}
+
+static void store(struct world *world, unsigned place, varve_word word, const char *text) {
   unsigned i;
   varve_mutator *mutator = mutator_of(world);
+  if (world->run->print) say_place(world, place, text);
   switch (place_kind(place, &i)) {
     case PLACE_HANDLE:
       varve_handle_set(mutator, world->handle[i], word);
@@ -95,6 +127,7 @@ static void store(struct world *world, unsigned place, varve_word word) {
       *place_slot(world, place) = word;
       break;
   }
+  if (place_kind(place, &i) == PLACE_PINNED) world->held[i] = (uintptr_t)(word & ~(varve_word)7);
   if (place < DERIVED) world->derived[place] = (uintptr_t)(word & ~(varve_word)7) + world->distance[place];
 }
 
@@ -115,17 +148,20 @@ static bool has_ref_tags(enum place_kind kind) { return kind == PLACE_ARRAY || k
 
 void place_set(struct world *world, unsigned place, struct node *node, uintptr_t address, unsigned choice) {
   unsigned i;
+  char text[96] = "";
   const struct run *run = world->run;
   enum place_kind kind = place_kind(place, &i);
   if (kind == PLACE_NARROW) {
     unsigned tag = tag_chosen(run->narrow_tags, run->narrow_tag_count, choice);
     world->place[place] = (struct place){node, tag};
-    store(world, place, varve_narrow_tag(&run->coding, (void *)address, tag));
+    if (run->print) snprintf(text, sizeof text, "varve_narrow_tag(&coding, %s.at, %u)", name_of(node).chars, tag);
+    store(world, place, varve_narrow_tag(&run->coding, (void *)address, tag), text);
     return;
   }
   unsigned tag = tag_chosen(has_ref_tags(kind) ? run->ref_tags : run->slot_tags, 8, choice);
   world->place[place] = (struct place){node, tag};
-  store(world, place, varve_tag((void *)address, tag));
+  if (run->print) snprintf(text, sizeof text, "varve_tag(%s.at, %u)", name_of(node).chars, tag);
+  store(world, place, varve_tag((void *)address, tag), text);
 }
 
 void place_clear(struct world *world, unsigned place, unsigned choice) {
@@ -134,8 +170,10 @@ void place_clear(struct world *world, unsigned place, unsigned choice) {
   varve_word word = kind == PLACE_NARROW
                         ? choice % world->run->narrow_tag_count
                         : plain_word(has_ref_tags(kind) ? world->run->ref_tags : world->run->slot_tags, choice);
+  char text[24];
   world->place[place] = (struct place){NULL, word};
-  store(world, place, word);
+  snprintf(text, sizeof text, "%#llx", (unsigned long long)word);
+  store(world, place, word, text);
 }
 
 /* ---- opening and closing ---- */
@@ -201,6 +239,7 @@ void places_close(struct world *world, varve_mutator *mutator) {
 
 void places_park(struct world *world) {
   varve_mutator *mutator = mutator_of(world);
+  SAY(world, "park(&w[%u], me);", world->index);
   for (unsigned i = 0; i < THREAD_SLOTS; ++i) world->bridge[i] = place_is_there(world, i) ? place_load(world, i) : 0;
   for (unsigned i = DERIVED; i-- > 0;) varve_derived_pop(mutator, &world->pair[i]);
   for (unsigned i = world->pinned_depth; i-- > 0;) varve_pinned_pop(mutator, &world->pinned[i].frame);
@@ -211,8 +250,10 @@ void places_park(struct world *world) {
 
 void places_unpark(struct world *world) {
   varve_mutator *mutator = mutator_of(world);
+  SAY(world, "unpark(&w[%u], me);", world->index);
   world->parked = false;
   for (unsigned i = 0; i < THREAD_SLOTS; ++i) *place_slot(world, i) = world->bridge[i];
+  for (unsigned i = 0; i < PINNED_FRAMES; ++i) world->held[i] = (uintptr_t)(world->pinned[i].slot[0] & ~(varve_word)7);
   varve_frame_push(mutator, &world->frame.frame, FRAME_SLOTS);
   for (unsigned i = 0; i < world->inner_depth; ++i) varve_frame_push(mutator, &world->inner[i].frame, INNER_SLOTS);
   for (unsigned i = 0; i < world->pinned_depth; ++i) varve_pinned_push(mutator, &world->pinned[i].frame, 1);

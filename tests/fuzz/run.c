@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "world.h"
+#include "print.h"
 
 struct gate {
   pthread_barrier_t barrier;
@@ -31,6 +31,7 @@ static void settle_all(struct run *run, struct player *leader) {
 }
 
 static void collect_all(struct run *run, struct player *leader) {
+  SAY(leader->world, "EXPECT(!varve_collect(me));");
   if (varve_collect(leader->mutator) != VARVE_OK) fail(leader->world, "no collection");
   settle_all(run, leader);
   take_all(run, leader->world);
@@ -58,6 +59,7 @@ static void note_immortals(struct run *run) {
 static void make_immortal(struct run *run, struct player *leader) {
   bool can = run->ages;
   if (can) make_mortal(run);
+  SAY(leader->world, "EXPECT(varve_heap_make_immortal(me, NULL) == %s);", can ? "VARVE_OK" : "VARVE_OPTION");
   if (varve_heap_make_immortal(leader->mutator, NULL) != (can ? VARVE_OK : VARVE_OPTION))
     fail(leader->world, "not immortal, or against the options");
   if (can) note_immortals(run);
@@ -81,18 +83,25 @@ static void require(const struct world *world, varve_status status, const char *
 static void meet(struct player *player, const struct op *op, bool immortal) {
   struct run *run = player->run;
   for (unsigned i = 0; i < KEPT; ++i) player->world->kept[i] = (struct kept){0}, player->kept[i] = 0;
+  SAY(player->world, "memset((void *)kept, 0, sizeof kept);");
   places_park(player->world);
+  SAY(player->world, "EXPECT(!varve_native_enter(me));");
+  SAY(player->world, "pthread_barrier_wait(&gate);");
   require(player->world, varve_native_enter(player->mutator), "native enter");
   pthread_barrier_wait(&run->gate->barrier);
   if (player->index == 0) {
+    SAY(player->world, "EXPECT(!varve_native_leave(me));");
     require(player->world, varve_native_leave(player->mutator), "native leave");
     settle_all(run, player);
     if (immortal) make_immortal(run, player);
     else collect_all(run, player);
     change_worlds(run, op->a);
+    SAY(player->world, "EXPECT(!varve_native_enter(me));");
     require(player->world, varve_native_enter(player->mutator), "native enter");
   }
   pthread_barrier_wait(&run->gate->barrier);
+  SAY(player->world, "pthread_barrier_wait(&gate);");
+  SAY(player->world, "EXPECT(!varve_native_leave(me));");
   require(player->world, varve_native_leave(player->mutator), "native leave");
   places_unpark(player->world);
   settle(player->world);
@@ -113,9 +122,11 @@ static void play(struct player *player) {
   for (player->op = 0; player->op < count; ++player->op) {
     struct op op = program_op(program, player->op);
     if (!op_is_for_all(op.code) && op.who % player->run->threads != player->index) continue;
+    SAY(player->world, "\n  /* %zu: %s %u %u %u */", player->op, op_name(op.code), op.a, op.b, op.c);
     appliers[op.code](player->world, &op);
     ++player->world->counts.ops;
   }
+  SAY(player->world, "\n  /* the end */");
   meet(player, &(struct op){0}, false);
 }
 
@@ -123,6 +134,8 @@ static void attach(struct player *player) {
   varve_error error = {0};
   if (varve_attach(player->run->heap, "player", &player->mutator, &error) != VARVE_OK)
     fail(player->world, "%s", error.detail);
+  SAY(player->world, "EXPECT(!varve_attach(heap, \"player\", &me, NULL));");
+  SAY(player->world, "varve_slab_cursor_open(&cursor, slab);");
   player->searched = player->run->all_searched;
   varve_slab_cursor_open(&player->cursor, player->run->slab);
 }
@@ -131,6 +144,9 @@ static void leave(struct player *player) {
   struct world *world = player->world;
   let_all_go(world);
   places_park(world);
+  SAY(world, "varve_slab_cursor_close(&cursor);");
+  SAY(world, "world_close(&w[%u], me);", world->index);
+  SAY(world, "EXPECT(!varve_detach(me));");
   varve_slab_cursor_close(&player->cursor);
   places_close(world, player->mutator);
   require(world, varve_detach(player->mutator), "detach");
@@ -143,6 +159,7 @@ static void *player_main(void *argument) {
   attach(player);
   player->world->seen = player->run->collections;
   player->world->parked = true;
+  SAY(player->world, "world_open(&w[%u], me);", player->world->index);
   places_open(player->world, player->mutator);
   settle(player->world);
   places_unpark(player->world);
@@ -177,6 +194,7 @@ static void add_counts(struct counts *to, const struct counts *from) {
 static void note_collection(void *context, const varve_collection_stats *stats) {
   struct run *run = context;
   run->full[stats->number % LOG_SIZE] = stats->epochs == stats->epochs_taken;
+  run->live[stats->number % LOG_SIZE] = stats->live_after;
   add_figures(&run->counts, stats);
   run->collections = stats->number;
 }
@@ -241,7 +259,8 @@ static void close_world(struct world *world, struct counts *counts) {
   add_counts(counts, &world->counts);
 }
 
-void run_program(const struct program *program, const char *more_options, uint64_t seed, struct counts *counts) {
+void run_program(const struct program *program, const char *more_options, uint64_t seed, const char *print,
+                 struct counts *counts) {
   struct run *run = calloc(1, sizeof *run);
   struct gate gate;
   varve_heap_stats stats;
@@ -253,6 +272,7 @@ void run_program(const struct program *program, const char *more_options, uint64
                       .gate = &gate};
   pthread_barrier_init(&gate.barrier, NULL, run->threads);
   open_players(run);
+  if (print) print_open(run, print);
   open_heap(run);
   kinds_register(run);
   for (unsigned i = 0; i < run->threads; ++i)
@@ -265,6 +285,7 @@ void run_program(const struct program *program, const char *more_options, uint64
   require(&run->world[0], varve_heap_destroy(run->heap), "destroy");
   for (unsigned i = 0; i < run->threads; ++i) close_world(&run->world[i], counts);
   pthread_barrier_destroy(&gate.barrier);
+  print_close(run);
   ++counts->programs;
   free(run);
 }

@@ -2,7 +2,7 @@
 /* shadow.c -- what collections do, by the rules of weak.h, final.h and heap.h, said once more and simply. */
 #include <stdlib.h>
 
-#include "world.h"
+#include "print.h"
 
 /* ---- marking ---- */
 
@@ -100,7 +100,10 @@ void shadow_trace(struct world *world, const struct place *except) {
 
 /* ---- what is cleared ---- */
 
-static void clear_edge(struct edge *edge) { *edge = (struct edge){NULL, CLEARED, edge->offset, edge->kind, false}; }
+static void clear_edge(const struct world *world, const struct node *holder, struct edge *edge) {
+  say_cleared(world, holder, edge);
+  *edge = (struct edge){NULL, CLEARED, edge->offset, edge->kind, false};
+}
 
 /* An edge that decides: a weak slot or a key. */
 static void collect_edge(struct world *world, const struct node *holder, struct edge *edge) {
@@ -110,8 +113,8 @@ static void collect_edge(struct world *world, const struct node *holder, struct 
   bool entry = edge->kind == EDGE_KEY;
   if (!edge->to || edge->to->marks & sure) return;
   if (!(edge->to->marks & possible)) {
-    clear_edge(edge);
-    if (entry) clear_edge(edge + 1);
+    clear_edge(world, holder, edge);
+    if (entry) clear_edge(world, holder, edge + 1);
     ++world->counts.cleared;
   } else {
     edge->maybe = true;

@@ -29,7 +29,7 @@ int run_apart(const struct program *program, const char *more_options, unsigned 
     int nowhere = quiet ? open("/dev/null", O_WRONLY) : -1;
     if (nowhere >= 0) dup2(nowhere, STDERR_FILENO), dup2(nowhere, STDOUT_FILENO);
     alarm(seconds);
-    run_program(program, more_options, 0, &counts);
+    run_program(program, more_options, 0, NULL, &counts);
     _exit(0);
   }
   if (child < 0 || waitpid(child, &status, 0) != child) abort();

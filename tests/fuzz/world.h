@@ -172,6 +172,7 @@ struct world {
   struct frame frame;
   struct inner_frame inner[INNER_FRAMES];
   struct pinned_frame pinned[PINNED_FRAMES];
+  uintptr_t held[PINNED_FRAMES]; /* the addresses that must stay */
   unsigned inner_depth, pinned_depth;
   varve_word globals[GLOBALS];
   varve_handle *handle[HANDLES];
@@ -226,10 +227,13 @@ struct run {
   struct player player[FUZZ_THREADS_MAX];
   struct world world[FUZZ_THREADS_MAX];
   _Atomic uint64_t collections;
-  bool full[LOG_SIZE];    /* whether they were, by number modulo */
-  _Atomic uint64_t wrong; /* what hooks found */
-  struct counts counts;   /* of collections */
+  bool full[LOG_SIZE];     /* whether they were, by number modulo */
+  uint64_t live[LOG_SIZE]; /* bytes that they left */
+  _Atomic uint64_t wrong;  /* what hooks found */
+  struct counts counts;    /* of collections */
   struct gate *gate;
+  unsigned ran;        /* finalizers, by the call that is under way */
+  struct print *print; /* NULL: it is not written down; see print.h */
 };
 
 /* ---- kinds.c ---- */
@@ -238,6 +242,9 @@ void kinds_register(struct run *run);
 bool kind_is_immutable(enum kind kind);
 bool kind_is_weak(enum kind kind);
 bool kind_is_hooked(enum kind kind);
+/** Data of a node from PATTERN_FROM on, four bytes at a time, but for what says where slots are. */
+#define PATTERN_FROM 32u
+uint32_t node_pattern(const struct node *node, size_t offset);
 /** A node with all edges null; `units` says how large it shall be, in words. */
 struct node *node_new(struct world *world, enum kind kind, size_t units);
 void node_free(struct node *node);
@@ -315,7 +322,9 @@ typedef void apply_fn(struct world *world, const struct op *op);
 
 /* ---- run.c ---- */
 
-/** Carry out a program; ends the process when something is wrong. */
-void run_program(const struct program *program, const char *more_options, uint64_t seed, struct counts *counts);
+/** Carry out a program; ends the process when something is wrong. `print`: the name of the files that it is written
+ *  to, see print.h; NULL: it is not. */
+void run_program(const struct program *program, const char *more_options, uint64_t seed, const char *print,
+                 struct counts *counts);
 
 #endif
