@@ -80,7 +80,7 @@ void varve__mutator_retire(struct varve__mutator *mutator);
 /* Let others have the unused blocks of its open region. Owner, running or in detach. */
 void varve__mutator_leave_region(struct varve__mutator *mutator);
 /* In the child of a fork, world stopped: the others' threads are gone, and our own has another number. */
-void varve__mutators_forget_others(struct varve__mutator *mutator);
+void varve__mutators_forget_others(struct varve__mutator *self);
 /* Has its thread ended? False also when another has its number by now. */
 bool varve__mutator_is_gone(const struct varve__mutator *mutator);
 /* Under the registry lock: detach one whose thread has ended. Its frames were on a stack that is no more. */

@@ -62,6 +62,8 @@ void varve__verifier_close(struct varve_verifier *v) {
 /* ---- saying what is wrong ---------------------------------------------------------------------------------- */
 
 /* Only the first damage is told; later ones are mostly its consequences. */
+static void tell(struct varve_verifier *v, bool starved, const char *format, va_list arguments)
+    __attribute__((format(printf, 3, 0)));
 static void tell(struct varve_verifier *v, bool starved, const char *format, va_list arguments) {
   char text[sizeof v->error->detail];
   if (v->failed) return;

@@ -239,6 +239,7 @@ static bool start_thread(struct varve_heap *heap, uint32_t index) {
   if (!failed) return true;
   atomic_fetch_sub(&workers->left, 1);
   if (!workers->said_missing)
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): of glibc, it is safe for all that pthread_create returns */
     varve__log(heap, 0, "a worker thread did not start (%s): going on with fewer workers", strerror(failed));
   workers->said_missing = true;
   return false;
@@ -259,6 +260,7 @@ static void start_threads(struct varve_heap *heap, const uint8_t *line, uint32_t
   atomic_store_explicit(&heap->workers->left, 0, memory_order_relaxed);
   while (up < wanted && (slots[line[up]].exists || start_thread(heap, line[up]))) ++up;
   wait_for_reports(heap);
+  /* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.ArraySubscript): up <= wanted < slots, which line_up fills */
   for (uint32_t i = 0; i < up; ++i) say_unpinned(heap, line[i]);
 }
 
