@@ -16,6 +16,7 @@
 
 #include "core/ages.h"
 #include "core/base/park.h"
+#include "core/base/shade.h"
 #include "core/final.h"
 #include "core/layout.h"
 #include "core/narrow.h"
@@ -228,6 +229,7 @@ void varve__look_end(struct varve__mutator *mutator);
 #define VARVE__POISON UINT64_C(0xdeadbeefdeadbeef)
 static inline void heap_poison(const struct varve_heap *heap, uint64_t address, size_t bytes) {
   if (!heap->options.poison) return;
+  shade_show(address, bytes);
   for (size_t i = 0; i < bytes / 8; ++i) ((uint64_t *)address)[i] = VARVE__POISON;
 }
 
