@@ -258,9 +258,9 @@ static void start_threads(struct varve_heap *heap, const uint8_t *line, uint32_t
   struct worker_slot *slots = heap->workers->slots;
   uint32_t up = 0;
   atomic_store_explicit(&heap->workers->left, 0, memory_order_relaxed);
+  /* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.ArraySubscript): up <= wanted < slots, which line_up fills */
   while (up < wanted && (slots[line[up]].exists || start_thread(heap, line[up]))) ++up;
   wait_for_reports(heap);
-  /* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.ArraySubscript): up <= wanted < slots, which line_up fills */
   for (uint32_t i = 0; i < up; ++i) say_unpinned(heap, line[i]);
 }
 
