@@ -66,6 +66,7 @@ static bool next_hole(struct varve__mutator *mutator, size_t words) {
 static void open_block(const struct varve_space *space, uint32_t block) {
   uint64_t *words = (uint64_t *)space_block_address(space, block), *bitmap = space_block_bitmap(space, block);
   for (size_t at = 0; (at = walk_find(bitmap, at, VARVE__BLOCK_WORDS, false)) < VARVE__BLOCK_WORDS;) {
+    shade_show((uintptr_t)&words[at], 8);
     words[at] = 0;
     at = walk_find(bitmap, at, VARVE__BLOCK_WORDS, true);
   }
