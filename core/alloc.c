@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "core/base/check.h"
+#include "core/base/shade.h"
 #include "core/heap.h"
 #include "core/mutator.h"
 #include "core/placing.h"
@@ -170,6 +171,7 @@ static varve_object *allocate(varve_mutator *head, varve_layout layout, size_t b
   stress(mutator);
   varve_object *object = (varve_object *)take_or_collect(mutator, size);
   varve__safepoint_restore_limit(mutator);
+  if (object) shade_show((uintptr_t)object, size);
   if (object) object->header = VARVE_ABI_HEADER(layout, size);
   else mutator->status = VARVE_HEAP_FULL;
   return object;

@@ -33,6 +33,7 @@
 #include "core/remember.h"
 #include "core/root.h"
 #include "core/safepoint.h"
+#include "core/shade.h"
 #include "core/stats.h"
 #include "core/verify.h"
 #include "core/weak.h"
@@ -188,6 +189,7 @@ static void collect_stw(struct varve_heap *heap, bool emergency) {
   release(heap);
   stats->release_ns = lap(&time);
   if (watched) verify_after(heap, &snapshot);
+  varve__shade_settle(heap);
   if (heap->store_log) heap->store_log_stale = !varve__verify_sync_stores(heap->verifier);
 }
 

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "core/base/check.h"
+#include "core/base/shade.h"
 #include "core/fix.h"
 #include "core/plan.h"
 #include "core/remember.h"
@@ -44,6 +45,7 @@ SCAN_INLINE void slide_object(struct fix_hot *hot, const struct varve_layout_ent
                               uint64_t words, uint64_t to, bool narrow) {
   if (to != (uint64_t)(uintptr_t)object) {
     VARVE_INVARIANT(to % 8 == 0, "slide: %p to %llx", (void *)object, (unsigned long long)to);
+    shade_show_target(to, words * 8, (uint64_t)(uintptr_t)object);
     move_words((uint64_t *)to, (const uint64_t *)object, words);
     hot->fixer->moved_words += words;
   }
@@ -268,6 +270,7 @@ static void move_large(struct varve_heap *heap, const struct varve_large_move *m
   uint32_t blocks = space->blocks[move->from].age;
   uint64_t from = space_block_address(space, move->from), to = space_block_address(space, move->to);
   size_t bytes = varve_object_bytes((varve_object *)from);
+  shade_show_target(to, bytes, from);
   memmove((void *)to, (void *)from, bytes);
   space_block_bitmap(space, move->from)[0] = 0;
   varve__large_free(space, move->from);

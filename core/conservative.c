@@ -10,6 +10,7 @@
 #include <pthread.h>
 
 #include "core/base/check.h"
+#include "core/base/shade.h"
 #include "core/heap.h"
 #include "core/resolve.h"
 #include "varve/pin.h"
@@ -52,12 +53,18 @@ static void add(struct varve__mutator *mutator, const struct varve_space *space,
   stack->found[stack->found_count++] = word;
 }
 
+/* A stack has words that were never stored. */
+static void visit_word(varve_word word, varve_stack_fn *visit, void *context) {
+  shade_know(&word);
+  visit(context, word);
+}
+
 READS_STACKS void varve__stack_each(const struct varve__mutator *mutator, varve_stack_fn *visit, void *context) {
   const struct varve_stack *stack = &mutator->stack;
   if (!stack->at) return;
-  for (size_t i = 0; i < VARVE__STACK_COPY; ++i) visit(context, stack->copy[i]);
+  for (size_t i = 0; i < VARVE__STACK_COPY; ++i) visit_word(stack->copy[i], visit, context);
   for (uintptr_t at = stack->at + sizeof stack->copy; at + 8 <= stack->high; at += 8)
-    visit(context, *(const volatile varve_word *)at);
+    visit_word(*(const volatile varve_word *)at, visit, context);
 }
 
 static void add_word(void *context, varve_word word) {

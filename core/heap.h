@@ -17,6 +17,7 @@
 
 #include "core/ages.h"
 #include "core/base/park.h"
+#include "core/base/shade.h"
 #include "core/final.h"
 #include "core/layout.h"
 #include "core/narrow.h"
@@ -233,6 +234,7 @@ void varve__look_end(struct varve__mutator *mutator);
 static inline bool heap_has_pattern(const struct varve_heap *heap) { return heap->options.poison == 1; }
 static inline void heap_poison(const struct varve_heap *heap, uint64_t address, size_t bytes) {
   if (!heap->options.poison) return;
+  shade_show(address, bytes);
   uint64_t word = heap_has_pattern(heap) ? VARVE__POISON : 0;
   for (size_t i = 0; i < bytes / 8; ++i) ((uint64_t *)address)[i] = word;
 }

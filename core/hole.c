@@ -6,6 +6,7 @@
  * Taken      when no other block may be had, by one mutator each, hole by hole, as TLABs.
  * Called by  alloc.c and mutator.c, the owner running or stopped.   Cost  a look at the block's bitmap for each hole.
  */
+#include "core/base/shade.h"
 #include "core/heap.h"
 #include "core/mutator.h"
 #include "core/walk.h"
@@ -26,6 +27,7 @@ void varve__hole_close(struct varve__mutator *mutator) {
   uint32_t block = mutator->hole_block;
   if (!mutator->in_hole) return;
   mutator->in_hole = false;
+  if (mutator->head.cursor < mutator->tlab_end) shade_show(mutator->head.cursor, 8);
   if (mutator->head.cursor < mutator->tlab_end) *(uint64_t *)mutator->head.cursor = 0; /* no header */
   mark_words(space_block_bitmap(space, block), mutator->hole_from,
              (mutator->head.cursor - space_block_address(space, block)) / 8);
@@ -64,6 +66,7 @@ static bool next_hole(struct varve__mutator *mutator, size_t words) {
 static void open_block(const struct varve_space *space, uint32_t block) {
   uint64_t *words = (uint64_t *)space_block_address(space, block), *bitmap = space_block_bitmap(space, block);
   for (size_t at = 0; (at = walk_find(bitmap, at, VARVE__BLOCK_WORDS, false)) < VARVE__BLOCK_WORDS;) {
+    shade_show((uintptr_t)&words[at], 8);
     words[at] = 0;
     at = walk_find(bitmap, at, VARVE__BLOCK_WORDS, true);
   }

@@ -18,7 +18,7 @@ void varve__mark_begin(struct varve_heap *heap);
 /* Worker function: zero the bitmap of every block that may have bits. */
 void varve__mark_clear_worker(struct varve_heap *heap, uint32_t worker);
 /* Worker function: mark from the roots until nothing is left anywhere. */
-void varve__mark_worker(struct varve_heap *heap, uint32_t worker);
+void varve__mark_worker(struct varve_heap *heap, uint32_t self);
 /* Worker 0, after them: go on with what was deferred for want of segments, until nothing is. */
 void varve__mark_finish(struct varve_heap *heap);
 /* Worker 0, when nothing will be marked in this pause any more: note the figures. */

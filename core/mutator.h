@@ -82,7 +82,7 @@ void varve__mutator_retire(struct varve__mutator *mutator);
 /* Let others have the unused blocks of its open region. Owner, running or in detach. */
 void varve__mutator_leave_region(struct varve__mutator *mutator);
 /* In the child of a fork, world stopped: the others' threads are gone, and our own has another number. */
-void varve__mutators_forget_others(struct varve__mutator *mutator);
+void varve__mutators_forget_others(struct varve__mutator *self);
 /* At creation, and at the end: see at_thread_end. */
 void varve__mutators_open(struct varve_heap *heap);
 void varve__mutators_close(struct varve_heap *heap);

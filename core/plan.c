@@ -617,6 +617,8 @@ bool varve__plan_pays(const struct varve_heap *heap) {
     blocks += group_blocks(group, group->count);
     words += group->live;
   }
+  VARVE_INVARIANT(blocks, "no group to weigh up");
+  /* cppcheck-suppress zerodiv ; callers have groups, and no group is empty */
   gained = gained * (blocks + heap->current.blocks_put_off) / blocks;
   return varve__policy_slide_pays(heap, gained, words / VARVE__BLOCK_WORDS, dead_blocks(heap));
 }

@@ -204,7 +204,6 @@ void varve__policy_note_yield(struct varve_heap *heap) {
   y->cost = cut ? y->cost + stats->total_ns : stats->total_ns;
   y->allocated = cut ? y->allocated + allocated : 0;
   y->used = heap_used_blocks(heap);
-  if (!cut) y->full_cost = stats->total_ns;
-  if (!cut) y->full_live = y->used;
+  if (!cut) y->full_cost = stats->total_ns, y->full_live = y->used;
   y->aged = cut ? stats->survived >> VARVE__BLOCK_SHIFT : 0;
 }

@@ -268,6 +268,7 @@ static void open_mediums(struct varve_space *space) {
     const struct varve_region *region = &space->regions[r];
     uint32_t top = atomic_load_explicit(&region->top, memory_order_relaxed);
     unsigned list = space_list(space, region->node);
+    /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): lists are nodes of the topology */
     if (atomic_load_explicit(&region->kind, memory_order_relaxed) != REGION_MEDIUM || top > least[list]) continue;
     least[list] = top;
     atomic_store_explicit(&space->node[list].medium_open, r, memory_order_relaxed);

@@ -7,6 +7,7 @@
 
 #include "core/base/check.h"
 #include "core/base/clock.h"
+#include "core/base/shade.h"
 #include "core/conservative.h"
 #include "core/policy.h"
 #include "core/worker.h"
@@ -78,7 +79,8 @@ static void return_to_running(struct varve__mutator *mutator, uint32_t from) {
 
 /* Under stress nothing fits the inline path, so that every allocation is counted in the slow one. */
 static uintptr_t open_limit(const struct varve__mutator *mutator) {
-  return heap_setting(&mutator->head.heap->options.stress_period) ? VARVE__EMPTY_LIMIT : mutator->tlab_end;
+  bool slow = VARVE_SHADED || heap_setting(&mutator->head.heap->options.stress_period);
+  return slow ? VARVE__EMPTY_LIMIT : mutator->tlab_end;
 }
 
 #ifdef VARVE_PLANT_LOST_POKE

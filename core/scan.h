@@ -130,7 +130,7 @@ static inline varve_layout scan_choose(const struct varve_layout_choice *choice,
 
 /* Is the object of a kind whose slots can be given piece by piece (scan_piece)? */
 static inline bool scan_divisible(const struct varve_layout_entry *layout) {
-  uint8_t kind = layout->kind & ~VARVE__LAYOUT_NARROW;
+  uint8_t kind = layout->kind & (uint8_t)~VARVE__LAYOUT_NARROW;
   return kind == VARVE_LAYOUT_REF_ARRAY || kind == VARVE_LAYOUT_RECORDS;
 }
 

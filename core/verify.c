@@ -62,6 +62,8 @@ void varve__verifier_close(struct varve_verifier *v) {
 /* ---- saying what is wrong ---------------------------------------------------------------------------------- */
 
 /* Only the first damage is told; later ones are mostly its consequences. */
+static void tell(struct varve_verifier *v, bool starved, const char *format, va_list arguments)
+    __attribute__((format(printf, 3, 0)));
 static void tell(struct varve_verifier *v, bool starved, const char *format, va_list arguments) {
   char text[sizeof v->error->detail];
   if (v->failed) return;
@@ -173,8 +175,11 @@ varve_status varve__verify_heap(struct varve_verifier *v, varve_error *error) {
 
 static void compare(struct varve_verifier *v, const struct varve_snapshot *before) {
   const struct varve_snapshot *now = &v->now;
+  uint64_t digest_before = before->digest, digest = now->digest;
+  shade_know(&digest_before);
+  shade_know(&digest);
   if (before->objects == now->objects && before->words == now->words && before->slots == now->slots &&
-      before->digest == now->digest)
+      digest_before == digest)
     return;
   varve__verify_damage(v, "before: %llu objects, %llu words, %llu slots, digest %llx; after: %llu, %llu, %llu, %llx",
          ull(before->objects), ull(before->words), ull(before->slots), ull(before->digest), ull(now->objects),

@@ -176,8 +176,7 @@ static void check_region(struct varve_verifier *v, uint32_t region, struct tally
   if (kind == REGION_FREE) check_unmarked(v, first, 0, VARVE__REGION_WORDS, "a free region");
   if (kind == REGION_MEDIUM) check_medium(v, region, tally);
   for (uint32_t b = 0; b < VARVE__REGION_BLOCKS && !v->failed; ++b) {
-    if (kind == REGION_SMALL) check_small_block(v, first + b, free >> b & 1, tally);
-    else if (kind == REGION_LARGE && space_of(v)->blocks[first + b].kind == BLOCK_SMALL)
+    if (kind == REGION_SMALL || (kind == REGION_LARGE && space_of(v)->blocks[first + b].kind == BLOCK_SMALL))
       check_small_block(v, first + b, free >> b & 1, tally);
     else if (kind == REGION_LARGE) check_large_block(v, first + b, free >> b & 1, tally);
   }

@@ -267,6 +267,7 @@ static varve_status end(struct walk *walk, varve_error *error) {
 static bool want(struct walk *walk, const varve_word *slot) {
   varve_word word = __atomic_load_n(slot, __ATOMIC_RELAXED);
   walk->wanted = word & ~(varve_word)7;
+  /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): begin() has set the heap */
   return heap_is_reference(walk->heap, word, walk->heap->slot_tags | walk->heap->ref_tags);
 }
 

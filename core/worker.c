@@ -251,6 +251,7 @@ static bool start_thread(struct varve_heap *heap, uint32_t index) {
   if (!failed) return true;
   atomic_fetch_sub(&workers->left, 1);
   if (!workers->said_missing)
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): of glibc, it is safe for all that pthread_create returns */
     varve__log(heap, 0, "a worker thread did not start (%s): going on with fewer workers", strerror(failed));
   workers->said_missing = true;
   return false;
@@ -269,6 +270,7 @@ static void start_threads(struct varve_heap *heap, const uint8_t *line, uint32_t
   struct worker_slot *slots = heap->workers->slots;
   uint32_t up = 0;
   atomic_store_explicit(&heap->workers->left, 0, memory_order_relaxed);
+  /* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.ArraySubscript): up <= wanted < slots, which line_up fills */
   while (up < wanted && (slots[line[up]].exists || start_thread(heap, line[up]))) ++up;
   wait_for_reports(heap);
   for (uint32_t i = 0; i < up; ++i) say_unpinned(heap, line[i]);

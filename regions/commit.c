@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/base/check.h"
+#include "core/base/shade.h"
 #include "numa/place.h"
 
 #define STRIPE_REGIONS_LOG_MAX 5u /* 64 MiB */
@@ -94,8 +95,10 @@ static void drop_memory(struct varve_space *space, uint32_t region) {
 static bool commit_on(struct varve_space *space, uint32_t region, unsigned node) {
   void *at = (void *)space_region_address(space, region);
   if (varve__place_commit(space->topology, at, VARVE__REGION_BYTES, node, space->how | PLACE_EXACT) &&
-      commit_side_tables(space, region, node))
+      commit_side_tables(space, region, node)) {
+    shade_hide(space_region_address(space, region), VARVE__REGION_BYTES);
     return true;
+  }
   drop_memory(space, region);
   return false;
 }

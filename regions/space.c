@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "core/base/check.h"
+#include "core/base/shade.h"
 #include "numa/place.h"
 #include "regions/commit.h"
 
@@ -81,6 +82,7 @@ void varve__space_set_spin(struct varve_space *space, uint32_t spin) {
 
 void varve__space_close(struct varve_space *space) {
   size_t lines = space->bytes >> VARVE__LINE_SHIFT, blocks = space->bytes >> VARVE__BLOCK_SHIFT;
+  shade_show(space->base, (size_t)space->region_high << VARVE__REGION_SHIFT);
   varve__place_release((void *)space->base, space->bytes);
   varve__place_release(space->bitmap, lines * 8);
   varve__place_release(space->ranks, lines * 2);
