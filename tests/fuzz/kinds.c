@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "print.h"
 #include "world.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
@@ -39,6 +40,7 @@ static void add(struct run *run, enum kind kind, varve_layout_desc desc) {
   desc.moved_survivors = kind == KIND_SURVIVOR;
   if (varve_layout_register(run->heap, &desc, &run->layout[kind], &error) != VARVE_OK)
     fail(&run->world[0], "layout %s was refused: %s", desc.name, error.detail);
+  say_layout(run, &desc, run->layout[kind]);
 }
 
 static void add_weak(struct run *run, enum kind kind, const char *name, varve_layout_kind layout,
@@ -71,7 +73,13 @@ static void add_narrow(struct run *run) {
                           .narrow_count = 2});
 }
 
+static void shape_registered(void *context, const varve_layout_desc *desc, varve_layout layout) {
+  say_layout(context, desc, layout);
+}
+
 void kinds_register(struct run *run) {
+  run->shapes.registered = shape_registered;
+  run->shapes.context = run;
   shadow_shapes_register(&run->shapes, run->heap);
   for (unsigned i = 0; i < SHAPE_COUNT; ++i) run->layout[i] = run->shapes.layout[i];
   add_weak(run, KIND_BEFORE, "before", VARVE_LAYOUT_WEAK, VARVE_WEAK_BEFORE);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* print.c -- see print.h. Layouts are seen as they are registered: the program is linked with a wrapper around
- * varve_layout_register. */
+/* print.c -- see print.h. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "print.h"
@@ -224,11 +223,11 @@ static void print_closure(FILE *file, const varve_layout_desc *desc) {
           desc->closure.ref_tags[3]);
 }
 
-static void print_layout(const struct run *run, const varve_heap *heap, const varve_layout_desc *desc,
-                         varve_layout layout) {
+void say_layout(const struct run *run, const varve_layout_desc *desc, varve_layout layout) {
   static const char *const kinds[] = {"",      "DATA",    "OFFSETS", "REF_ARRAY", "RECORDS",
                                       "UNION", "CLOSURE", "TRACE",   "WEAK",      "EPHEMERONS"};
-  struct name name = layout_name(heap, layout);
+  if (!run->print) return;
+  struct name name = layout_name(run->heap, layout);
   FILE *names = run->print->names, *file = run->print->layouts;
   fprintf(names, "static varve_layout %s;\n", name.chars);
   if (desc->moved)
@@ -240,7 +239,7 @@ static void print_layout(const struct run *run, const varve_heap *heap, const va
           desc->bytes, desc->narrow, desc->first, desc->stride);
   print_offsets(file, "offsets", "offset_count", desc->offsets, desc->offset_count);
   print_offsets(file, "narrow_offsets", "narrow_count", desc->narrow_offsets, desc->narrow_count);
-  if (desc->kind == VARVE_LAYOUT_UNION) print_union(file, heap, desc);
+  if (desc->kind == VARVE_LAYOUT_UNION) print_union(file, run->heap, desc);
   if (desc->kind == VARVE_LAYOUT_CLOSURE) print_closure(file, desc);
   if (desc->kind == VARVE_LAYOUT_WEAK || desc->kind == VARVE_LAYOUT_EPHEMERONS)
     fprintf(file, ", .weak = {%d, CLEARED}", (int)desc->weak.when);
@@ -250,19 +249,6 @@ static void print_layout(const struct run *run, const varve_heap *heap, const va
   fprintf(file, "}, &%s, NULL));\n", name.chars);
   fflush(file);
   fflush(names);
-}
-
-varve_status __real_varve_layout_register(varve_heap *heap, const varve_layout_desc *desc, varve_layout *out,
-                                          varve_error *error);
-varve_status __wrap_varve_layout_register(varve_heap *heap, const varve_layout_desc *desc, varve_layout *out,
-                                          varve_error *error);
-
-varve_status __wrap_varve_layout_register(varve_heap *heap, const varve_layout_desc *desc, varve_layout *out,
-                                          varve_error *error) {
-  const struct run *run = varve_heap_options(heap)->context;
-  varve_status status = __real_varve_layout_register(heap, desc, out, error);
-  if (status == VARVE_OK && run->print) print_layout(run, heap, desc, *out);
-  return status;
 }
 
 /* ---- files ---- */

@@ -27,6 +27,8 @@ struct place_name name_of_place(const struct world *world, unsigned place);
 #define SAY(world, ...) ((world)->run->print ? say((world), __VA_ARGS__) : (void)0)
 __attribute__((format(printf, 2, 3))) void say(const struct world *world, const char *format, ...);
 
+/** A layout was registered. */
+void say_layout(const struct run *run, const varve_layout_desc *desc, varve_layout layout);
 /** The shadow has cleared an edge. */
 void say_cleared(const struct world *world, const struct node *node, const struct edge *edge);
 /** A comparison of all, with what is `extra`. */

@@ -82,6 +82,7 @@ static varve_layout register_one(struct shadow_shapes *shapes, const varve_layou
     fprintf(stderr, "layout %s was refused: %s\n", desc->name, error.detail);
     abort();
   }
+  if (shapes->registered) shapes->registered(shapes->context, desc, layout);
   return layout;
 }
 

@@ -63,6 +63,9 @@ struct shadow_shapes {
   varve_heap *heap;
   unsigned slot_tags, ref_tags;
   varve_layout layout[SHAPE_COUNT];
+  /* Called for each layout that was registered; NULL: nothing is. */
+  void (*registered)(void *context, const varve_layout_desc *desc, varve_layout layout);
+  void *context;
 };
 
 /** Nodes of one owner, and what a failed check says. */

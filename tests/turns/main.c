@@ -91,7 +91,7 @@ static void run_random_program(const struct wish *wish, const struct setting *se
   size_t length = FUZZ_HEAD + wish->length * FUZZ_OP_BYTES;
   uint8_t *bytes = malloc(length);
   program_random(setting->program, setting->threads, bytes, length);
-  run_program(&(struct program){bytes, length}, setting->options, seed, &counts);
+  run_program(&(struct program){bytes, length}, setting->options, seed, NULL, &counts);
   free(bytes);
 }
 
