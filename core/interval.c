@@ -108,11 +108,13 @@ const struct varve_interval *varve__intervals_meet(const struct varve_intervals 
   return NULL;
 }
 
-/* Bring `reach` up to date from item `i` on. */
+/* Bring `reach` up to date from item `i` on, as far as it changes. */
 static void renew_reach(struct varve_intervals *set, size_t i) {
   for (; i < set->count; ++i) {
     uint64_t before = i ? set->items[i - 1].reach : 0, last = set->items[i].last + set->items[i].width;
-    set->items[i].reach = before > last ? before : last;
+    uint64_t reach = before > last ? before : last;
+    if (set->items[i].reach == reach) return;
+    set->items[i].reach = reach;
   }
 }
 

@@ -5,7 +5,8 @@
  * A pinned object is alive and keeps its address, in every collection, until it is pinned no more. Its payload may be
  * given to code that knows nothing of the collector, and be used while the mutator is native; references in it are then
  * neither read nor written there. What it costs: the block of 32 KiB that it lies in (the region of 2 MiB, for objects
- * over 2 KiB) stays as it is, with everything alive in it; other objects move around it. Nothing else: a collection
+ * over 2 KiB) stays as it is, with everything alive in it; other objects move around it, and what is over 2 KiB
+ * goes to other regions, so that pins all over a small heap leave no place for such. Nothing else: a collection
  * looks at each pin once, and pins of objects that are older than what it takes hold nothing back. Long pins of small
  * objects that were not allocated together cost most; blocks_pinned and bytes_held in varve_collection_stats say how
  * much. Objects over 128 KiB move in emergencies only, so that their pins cost hardly anything.
