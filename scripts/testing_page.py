@@ -48,7 +48,7 @@ LIMITS = [  # case, figure, what it is
 ]
 
 NETS = {"unit": "unit tests", "model": "model programs", "fuzz": "random programs", "shadow": "the same, no verifier",
-        "poke": "stress/poke"}
+        "poke": "stress/poke", "turns": "by turns"}
 
 
 def read(path):
