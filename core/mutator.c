@@ -125,24 +125,35 @@ static void drop_frames(struct varve__mutator *mutator) {
   varve__stack_close(mutator);
 }
 
+static struct varve__mutator *find_running(struct varve__mutator *first) {
+  while (first && atomic_load(&first->state) != MUTATOR_RUNNING) first = first->sibling;
+  return first;
+}
+
+/* A collection may be reading those of native ones. S3: while one of the thread's runs, a stop may hold the lock and
+ * wait for it. */
+static void drop_all_frames(struct varve_heap *heap, struct varve__mutator *first) {
+  struct varve__mutator *running = find_running(first);
+  if (running) varve__safepoint_native_enter(running);
+  varve__lock_take(&heap->registry);
+  for (struct varve__mutator *m = first; m; m = m->sibling) drop_frames(m);
+  varve__lock_release(&heap->registry);
+  if (running) varve__safepoint_native_leave(running);
+}
+
 /* Rounds of destructors that the system promises, less the last: in that sanitizers and allocators end. */
 #define FAREWELLS (PTHREAD_DESTRUCTOR_ITERATIONS - 1)
 
 /* The thread ends with mutators: `value` is the first. The host's own destructors of such keys may still use and detach
- * them, so that is put off to a late round. Frames are dropped at once: others run on that
- * stack, and a collection reads those of native mutators. */
+ * them, so that is put off to a late round. Frames are dropped at once: others run on that stack. */
 static void at_thread_end(void *value) {
   struct varve__mutator *first = value, *m;
   struct varve_heap *heap = first->head.heap;
   pthread_setspecific(heap->ends, first);
-  for (m = first; m; m = m->sibling) {
-    bool native = atomic_load(&m->state) == MUTATOR_NATIVE;
-    if (native) varve__lock_take(&heap->registry); /* S3; a collection may be reading them */
-    drop_frames(m);
-    if (native) varve__lock_release(&heap->registry);
-    ++m->farewells;
-  }
+  drop_all_frames(heap, first);
+  for (m = first; m; m = m->sibling) ++m->farewells;
   if (first->farewells < FAREWELLS) return;
+  if ((m = find_running(first))) varve__safepoint_native_enter(m);
   while ((m = pthread_getspecific(heap->ends))) {
     varve__log(heap, 0, "mutator %s: its thread has ended without varve_detach, so it is detached", m->name);
     leave(m);

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "core/heap.h"
 #include "support/api.h"
 
 #define LINES 32u
@@ -170,6 +171,39 @@ static void a_native_thread_that_ends_is_detached(void **state) {
   api_close(&api);
 }
 
+/* Ends with a native and a running mutator, while a stop waits for the latter. */
+static bool native_first;
+
+static void *vanish_in_stop(void *context) {
+  struct api *api = context;
+  varve_mutator *native, *running;
+  if (!native_first) attach_here(api->heap, "running", &running);
+  if (!native_first && varve_native_enter(running) != VARVE_OK) abort();
+  attach_here(api->heap, "native", &native);
+  if (varve_native_enter(native) != VARVE_OK) abort();
+  if (native_first) attach_here(api->heap, "running", &running);
+  else if (varve_native_leave(running) != VARVE_OK) abort();
+  atomic_store(&enough, true);
+  while (!(atomic_load(&api->heap->stop) & 1)) continue;
+  return NULL;
+}
+
+static void a_stop_is_not_held_up_by_the_end(void **state) {
+  (void)state;
+  for (unsigned order = 0; order < 2; ++order) {
+    struct api api;
+    native_first = order == 0;
+    open_noting(&api, 0);
+    pthread_t thread = start(&api, vanish_in_stop);
+    while (!atomic_load(&enough)) continue;
+    api_collect(&api, NULL);
+    pthread_join(thread, NULL);
+    assert_int_equal(line_count, 2);
+    api_collect(&api, NULL);
+    api_close(&api);
+  }
+}
+
 /* A host that detaches in a destructor of its own, in the last round in which it may. */
 static pthread_key_t host_key;
 static unsigned host_rounds;
@@ -267,6 +301,7 @@ int main(void) {
       cmocka_unit_test(a_busy_thread_is_named_again_and_again),
       cmocka_unit_test(a_thread_that_has_ended_is_detached),
       cmocka_unit_test(a_native_thread_that_ends_is_detached),
+      cmocka_unit_test(a_stop_is_not_held_up_by_the_end),
       cmocka_unit_test(a_destructor_of_the_host_may_detach),
       cmocka_unit_test(without_a_key_the_stop_finds_out),
       cmocka_unit_test(keys_are_given_back),
